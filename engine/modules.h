@@ -1,0 +1,68 @@
+/* engine/modules.h - task modules: shared objects that say what tasks there are.
+ *
+ * Two ways to look at one file. fw_module_read parses the ELF file and runs nothing of it, not even a
+ * constructor: for listing and for checking. fw_modules_load checks it that way first, then opens it for
+ * running. SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_ENGINE_MODULES_H
+#define FW_ENGINE_MODULES_H
+
+#include <stdbool.h>
+
+#include "fastworker/module.h"
+
+/* --- reading without running --- */
+typedef struct fw_task_info {
+    char *name, *doc, *cron, *repeat_until; /* NULL where the module has none */
+    unsigned flags;
+    int32_t max_retries, repeat_count;
+    int64_t timeout_ms, every_ms;
+} fw_task_info;
+typedef struct fw_module_info {
+    char *name, *version;
+    fw_task_info *tasks;
+    size_t count;
+} fw_module_info;
+/* 0, or -FW_E... with a sentence in error: no file, not a module, other ABI, damaged. Any bytes are safe. */
+int fw_module_read(fw_module_info *out, char *error, size_t error_capacity, const char *path);
+void fw_module_info_fini(fw_module_info *info);
+
+/* --- running --- */
+typedef struct fw_modules fw_modules;
+int fw_modules_create(fw_modules **out, unsigned threads_max);
+/* Loads one module: "name.so", a path, or "name" looked for in module_path (colon separated, may be NULL). Before threads start. */
+int fw_modules_load(fw_modules *modules, char *error, size_t error_capacity, const char *name, const char *module_path);
+void fw_modules_destroy(fw_modules *modules);
+
+/* One task that can be run. Immutable after loading. */
+typedef struct fw_task_entry {
+    const fw_task_def *def;
+    const fw_module *module;
+    unsigned module_index;
+} fw_task_entry;
+/* NULL: no such name. Any thread, no lock. */
+const fw_task_entry *fw_modules_find(const fw_modules *modules, fw_span name);
+size_t fw_modules_count(const fw_modules *modules);
+const fw_task_entry *fw_modules_at(const fw_modules *modules, size_t index);
+/* On each task thread, first and last. */
+int fw_modules_thread_start(fw_modules *modules, unsigned thread);
+void fw_modules_thread_stop(fw_modules *modules, unsigned thread);
+
+/* --- one call --- */
+typedef struct fw_call_input {
+    fw_span id, name, args, kwargs; /* args and kwargs are valid JSON of the right type */
+    int attempt;
+    int64_t deadline_ns;            /* monotonic; 0: none */
+    int (*cancelled)(const void *context); /* one load */
+    const void *cancelled_context;
+    unsigned thread;
+} fw_call_input;
+/* Borrowed until the next call on the same thread. */
+typedef struct fw_call_output {
+    bool success;
+    fw_span result; /* JSON; empty: null */
+    fw_span error;  /* text; ptr NULL: none */
+} fw_call_output;
+/* Runs a task function on this thread. */
+void fw_modules_call(fw_modules *modules, const fw_task_entry *entry, const fw_call_input *input, fw_call_output *output);
+
+#endif

@@ -1,0 +1,30 @@
+/* base/slab.h - equal-sized blocks, allocated and freed by any thread without a lock.
+ *
+ * Each thread keeps a magazine of free blocks per slab; full and empty magazines are exchanged with a
+ * shared lock-free depot. Memory is never given back to the system before fw_slab_destroy, so a stale
+ * reader may look at a freed block and find it changed, but never unmapped.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_BASE_SLAB_H
+#define FW_BASE_SLAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct fw_slab fw_slab;
+
+/* block_bytes is rounded up to a multiple of align (a power of two, at most 4096). NULL: no memory. */
+fw_slab *fw_slab_create(size_t block_bytes, size_t align);
+/* Nobody may use the slab or its blocks any more. */
+void fw_slab_destroy(fw_slab *slab);
+/* Not cleared. NULL: no memory. Any thread; lock-free. */
+void *fw_slab_alloc(fw_slab *slab);
+/* Any thread, not only the one that allocated. */
+void fw_slab_free(fw_slab *slab, void *block);
+
+typedef struct fw_slab_stats {
+    size_t block_bytes, mapped_bytes;
+    uint64_t used_blocks; /* approximate while threads run */
+} fw_slab_stats;
+void fw_slab_snapshot(fw_slab *slab, fw_slab_stats *out);
+
+#endif

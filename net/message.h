@@ -1,0 +1,96 @@
+/* net/message.h - what requests and answers mean, whichever form they have on the wire.
+ *
+ * Two forms, one meaning: the JSON of FastWorker 0.3.0 (net/message_json) and the binary frames of native
+ * peers (net/frame). Both arrive in SP messages on the same ports and are told apart by their first byte.
+ * args, kwargs, result and callback data are JSON text that nobody on the way interprets.
+ * Spans are borrowed: from a receive buffer for the length of a call, or from the caller of an answer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_NET_MESSAGE_H
+#define FW_NET_MESSAGE_H
+
+#include <stdbool.h>
+
+#include "base/key.h"
+#include "fastworker/types.h"
+
+/* How an answer has to look. */
+typedef enum fw_reply_form {
+    FW_REPLY_NONE = 0,    /* nobody waits */
+    FW_REPLY_JSON,        /* a TaskResult, a query or cancel answer: the port and call decide */
+    FW_REPLY_JSON_LEGACY, /* the same for FastWorker 0.1.x: only success and failure exist */
+    FW_REPLY_PICKLE,      /* refusals only: a constant pickle of a dict */
+    FW_REPLY_FRAME        /* a record in a native frame */
+} fw_reply_form;
+
+/* Where an answer goes. Copied by value, kept with the task; never dangles: a connection that is gone just
+ * swallows the answer. */
+typedef struct fw_reply_to {
+    uint64_t connection; /* slot and generation */
+    uint32_t request;    /* SP request id, host order */
+    uint16_t item;       /* place in a native frame */
+    uint8_t form;        /* fw_reply_form */
+    uint8_t flags;       /* FW_WANTS_... */
+    uint32_t detour;     /* not 0: the connection keeps a longer backtrace under this number */
+} fw_reply_to;
+enum { FW_WANTS_RESULT = 1 }; /* native: a result record follows the acknowledgement */
+
+/* One task as it was asked for. */
+typedef struct fw_submission {
+    fw_key key;
+    fw_span id;               /* text; never empty once decoded: a missing one was made up */
+    fw_span name, args, kwargs; /* args "[]" and kwargs "{}" when absent */
+    fw_span callback;         /* JSON text of CallbackInfo, or empty */
+    int64_t eta_wall_ns;      /* 0: now */
+    int64_t timeout_ns;       /* 0: the worker's default */
+    int64_t result_ttl_ns;    /* 0: the cache's default */
+    int32_t retry_count, max_retries;
+    double retry_delay_s, retry_backoff, retry_backoff_max_s;
+    uint8_t level;            /* fw_prio: the field, not the port */
+    bool accept_only;         /* answer when accepted, not when finished */
+    fw_reply_to reply;
+} fw_submission;
+
+/* A task's end, or its present state, as told to a peer. */
+typedef struct fw_result_view {
+    fw_key key;
+    fw_span id;       /* text; empty: made from the key */
+    fw_state status;
+    fw_span result;   /* JSON text; empty: null */
+    fw_span error;    /* plain text; ptr NULL: none */
+    fw_span callback; /* JSON text; empty: null */
+    int64_t started_wall_ns, finished_wall_ns; /* 0: null */
+} fw_result_view;
+
+typedef enum fw_query_kind { FW_QUERY_GET = 0, FW_QUERY_CANCEL, FW_QUERY_WAIT } fw_query_kind;
+typedef struct fw_query {
+    fw_query_kind kind;
+    fw_key key;
+    fw_span id;
+    int64_t wait_ns; /* for WAIT */
+    bool native;     /* the peer understands states of unfinished tasks */
+    fw_reply_to reply;
+} fw_query;
+
+/* A subworker's registration or heartbeat (port R). */
+typedef struct fw_registration {
+    fw_span id, address, status; /* non-empty */
+    bool heartbeat;
+    fw_span native; /* JSON text of the native member, or empty */
+    fw_reply_to reply;
+} fw_registration;
+
+/* Why something was refused; each is a counter. */
+typedef enum fw_refusal {
+    FW_REFUSED_FULL = 0,
+    FW_REFUSED_TOO_BIG,
+    FW_REFUSED_MALFORMED,
+    FW_REFUSED_PICKLE,
+    FW_REFUSED_AUTH,
+    FW_REFUSED_RATE,
+    FW_REFUSED_DRAINING,
+    FW_REFUSALS
+} fw_refusal;
+/* Static text: "full", "too_big", ... */
+const char *fw_refusal_name(fw_refusal refusal);
+
+#endif
