@@ -32,12 +32,17 @@ typedef struct fw_reply_to {
     uint8_t flags;       /* FW_WANTS_... */
     uint32_t detour;     /* not 0: the connection keeps a longer backtrace under this number */
 } fw_reply_to;
-enum { FW_WANTS_RESULT = 1 }; /* native: a result record follows the acknowledgement */
+enum {
+    FW_WANTS_RESULT = 1, /* native: a result record follows the acknowledgement */
+    FW_WANTS_ID = 2,     /* native: the id was made up here; the acknowledgement carries it */
+    FW_WANTS_STATE = 4   /* JSON query: unfinished states are understood (protocol 22.7) */
+};
 
 /* One task as it was asked for. */
 typedef struct fw_submission {
     fw_key key;
-    fw_span id;               /* text; never empty once decoded: a missing one was made up */
+    fw_span id;               /* text; a missing one was made up. Empty only where a native peer sent a
+                               * UUID as 16 bytes: fw_key_format makes the text from the key */
     fw_span name, args, kwargs; /* args "[]" and kwargs "{}" when absent */
     fw_span callback;         /* JSON text of CallbackInfo, or empty */
     int64_t eta_wall_ns;      /* 0: now */
