@@ -48,7 +48,7 @@ def compile_alone(tree, source, command):
     program = f'#include "{name}"\nextern int fw_tidy_nothing;\n'
     done = subprocess.run(
         command + WARNINGS + ["-I", tree.full("include"), "-I", tree.root, "-"],
-        input=program, capture_output=True, text=True, check=False,
+        input=program, capture_output=True, text=True, check=False, cwd=tree.root,
     )
     if done.returncode == 0:
         return None

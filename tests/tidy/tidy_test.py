@@ -40,7 +40,7 @@ CLEAN = {
     "app/commands/submit.h": '#include "fastworker/types.h"\n',
     "tests/engine/ring_test.c": '/* Tests ring. */\n#include <nng/nng.h>\n',
     "tests/net/link_test.c": "/* Tests link. */\n",
-    "tests/app/main_test.c": "/* In its\n * first\n * comment,\n * a\n * long one: app/main.c. */\n",
+    "tests/app/main_test.c": "/* In its\n * first\n * comment,\n * a\n * long one: app/main.c */\n",
 }
 
 
