@@ -48,6 +48,8 @@ bool fw_json_next_member(fw_json_cursor *cursor, fw_span *key, fw_json *value);
 /* The last member of that name, as Python does; INVALID when absent. key is plain ASCII without escapes;
  * escaped spellings of it in the input are recognised. */
 fw_json fw_json_get(fw_json object, const char *key);
+/* Whether a raw key, as fw_json_next_member gives it, spells name (plain ASCII). */
+bool fw_json_key_is(fw_span key, const char *name);
 size_t fw_json_count(fw_json value);
 
 /* Text of a string value. If it holds no escape, out points into the input; otherwise it is decoded to
@@ -56,7 +58,7 @@ size_t fw_json_count(fw_json value);
 bool fw_json_string(fw_json value, char *buffer, size_t capacity, fw_span *out);
 /* Exact integers only ("5", "-7", and "5.0" as pydantic takes it). False: not one, or out of range. */
 bool fw_json_int(fw_json value, int64_t *out);
-/* Numbers; NaN and infinities included. */
+/* Numbers; NaN and infinities included. False also when the number has more than 1000 characters. */
 bool fw_json_double(fw_json value, double *out);
 bool fw_json_bool(fw_json value, bool *out);
 
