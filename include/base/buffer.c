@@ -170,27 +170,47 @@ void fw_buffer_json_string(fw_buffer *buffer, fw_span text)
     fw_buffer_add(buffer, "\"", 1);
 }
 
+/* Makes the digits before the exponent one larger in the last place; false: all are nines. */
+static bool increment(char *text)
+{
+    char *e = strchr(text, 'e');
+    FW_ASSERT(e != NULL);
+    for (char *at = e - 1; at >= text; at--) {
+        if (*at >= '0' && *at < '9') {
+            ++*at;
+            return true;
+        }
+        if (*at == '9')
+            *at = '0';
+    }
+    return false;
+}
+
 /* The fewest digits that read back as value: "d.ddde[+-]xx". The locale must be C. */
-static int shortest(char out[32], double value)
+static void shortest(char out[32], double value)
 {
     /* 15 digits come back unchanged through any normal double, so that fewer show as zeros. */
     int digits = fabs(value) < DBL_MIN ? 1 : 15;
-    int len = 0;
     for (; digits <= 17; digits++) {
-        len = snprintf(out, 32, "%.*e", digits - 1, value);
+        int len = snprintf(out, 32, "%.*e", digits - 1, value);
+        FW_ASSERT(len > 0 && len < 32);
         if (strtod(out, NULL) == value)
-            break;
+            return;
+        /* At a power of two the doubles above are twice as far apart as those below: the nearest
+         * decimal may miss where the next larger one does not. */
+        int power;
+        if (frexp(fabs(value), &power) == 0.5 && increment(out) && strtod(out, NULL) == value)
+            return;
     }
-    FW_ASSERT(len > 0 && len < 32);
-    return len;
+    FW_ASSERT(digits <= 17);
 }
 
 /* Python's repr: positional from 1e-4 up to below 1e16, "1.0", "1e+16", "1e-05". */
 static void add_finite(fw_buffer *buffer, double value)
 {
     char text[32], digits[20];
-    int len = shortest(text, value);
-    const char *e = memchr(text, 'e', (size_t)len);
+    shortest(text, value);
+    const char *e = strchr(text, 'e');
     FW_ASSERT(e != NULL);
     int count = 0, power = (int)strtol(e + 1, NULL, 10);
     for (const char *at = text; at < e; at++)
