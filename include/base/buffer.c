@@ -143,7 +143,7 @@ static bool stands_for_itself(unsigned char c)
 
 void fw_buffer_json_string(fw_buffer *buffer, fw_span text)
 {
-    const unsigned char *at = (const unsigned char *)text.ptr;
+    const unsigned char *at = (const unsigned char *)(text.len > 0 ? text.ptr : "");
     const unsigned char *end = at + text.len;
     fw_buffer_add(buffer, "\"", 1);
     while (at < end) {

@@ -27,7 +27,9 @@ static void write_number(fw_buffer *out, fw_json value)
 {
     int64_t whole;
     double number;
-    bool integral = strspn(value.text.ptr, "-0123456789") >= value.text.len;
+    bool integral = true;
+    for (size_t i = 0; i < value.text.len; i++)
+        integral = integral && strchr("-0123456789", value.text.ptr[i]) != NULL;
     if (integral && fw_json_int(value, &whole))
         fw_buffer_format(out, "%lld", (long long)whole);
     else if (!integral && fw_json_double(value, &number))
