@@ -1,0 +1,498 @@
+/* net/connection.c - see net/connection.h.
+ *
+ * pause-note: the reader pauses by storing PAUSED and then looks at the counters again; who answers
+ * or sends changes a counter and then looks at the word. All four are seq_cst, so at least one of
+ * the two sees the other, and the compare and swap from PAUSED lets only one of them go on. The low
+ * marks lie under the high ones, and above a low mark something is still to be answered or sent, so
+ * somebody will look again.
+ *
+ * kick-note: reading is taken up again by completing the receive operation without bytes
+ * (nng_aio_begin, nng_aio_finish), so that what is left in the buffer is delivered on a thread of
+ * NNG and never on the thread that answered.
+ *
+ * free-note: NNG may start a callback just after nng_aio_stop returned, if another thread was
+ * inside nng_stream_send then. That thread is in a read section; destroy comes after it, and
+ * nng_aio_free waits for the callback, which sees `closed` and returns. So the operations are freed
+ * first, both, then the rest. SPDX-License-Identifier: Apache-2.0 */
+#include "net/connection.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rcu.h"
+#include "net/reaper.h"
+#include "net/sp.h"
+
+enum {
+    BUFFER_FIRST = 4 * 1024,  /* an idle peer's; most requests fit */
+    BUFFER_USUAL = 64 * 1024, /* what a large one shrinks to */
+    BUFFER_BUSY =
+        256 * 1024, /* grown to by reads that fill the buffer; beyond only for one message */
+    IOVECS = 8      /* NNG's limit */
+};
+enum { READING = 0, PAUSED = 1 };
+
+struct fw_connection {
+    /* Immutable after open. */
+    const fw_port *port;
+    fw_exchange *exchange;
+    uint64_t number;
+    nng_stream *stream;
+    nng_aio *receive, *send;
+    int64_t handshake_until_ns;
+    /* The reader's. */
+    unsigned char *in;
+    size_t in_capacity, in_at, in_end; /* unread bytes: [in_at, in_end) */
+    bool greeted;
+    /* The sender's. */
+    fw_parcel *sending; /* oldest first */
+    int64_t moved_ns;
+    /* The reaper's. */
+    fw_connection *link;
+    /* Shared, atomic. */
+    fw_atomic(bool) closed;
+    fw_atomic(uint32_t) reading;
+    fw_atomic(uint64_t) expected; /* written by the reader alone */
+    _Alignas(FW_APART) fw_atomic(uint64_t) answered;
+    fw_atomic(uint64_t) posted_bytes, sent_bytes;
+    fw_outbox outbox;
+    /* Under its own lock. */
+    fw_detours detours;
+};
+
+static void on_received(void *argument);
+static void on_sent(void *argument);
+static void transmit(fw_connection *c);
+
+/* ---- Counters and the pause ---- */
+
+uint64_t fw_connection_number(const fw_connection *c)
+{
+    return c->number;
+}
+
+const fw_port *fw_connection_port(const fw_connection *c)
+{
+    return c->port;
+}
+
+size_t fw_connection_unsent(const fw_connection *c)
+{
+    /* [connection-pause] seq_cst: see pause-note. Sent first: it never passes what was posted. */
+    uint64_t sent = fw_load_seq_cst(&c->sent_bytes);
+    return (size_t)(fw_load_seq_cst(&c->posted_bytes) - sent);
+}
+
+size_t fw_connection_unanswered(const fw_connection *c)
+{
+    /* [connection-pause] seq_cst: see pause-note. */
+    uint64_t answered = fw_load_seq_cst(&c->answered);
+    /* Relaxed: counted by the reader, who is either ourselves or paused. */
+    uint64_t expected = fw_load_relaxed(&c->expected);
+    return expected > answered ? (size_t)(expected - answered) : 0;
+}
+
+void fw_connection_expect(fw_connection *c, uint32_t answers)
+{
+    fw_count(&c->expected, answers);
+}
+
+bool fw_connection_is_choked(const fw_connection *c)
+{
+    const fw_limits *limits = &c->exchange->limits;
+    return fw_connection_unanswered(c) >= limits->open_requests_max ||
+           fw_connection_unsent(c) >= limits->unsent_bytes_max;
+}
+
+static bool is_above_low(const fw_connection *c)
+{
+    const fw_limits *limits = &c->exchange->limits;
+    size_t low = limits->open_requests_max - 1 - limits->open_requests_max / 16;
+    return fw_connection_unanswered(c) > low ||
+           fw_connection_unsent(c) > limits->unsent_bytes_max / 2;
+}
+
+/* => true: the caller has the duty to read. */
+static bool take_up_reading(fw_connection *c)
+{
+    uint32_t expected = PAUSED;
+    /* [connection-pause] seq_cst: see pause-note. */
+    return !is_above_low(c) && fw_cas_seq_cst(&c->reading, &expected, READING);
+}
+
+/* After a counter went down. Any thread. */
+static void resume(fw_connection *c)
+{
+    /* [connection-pause] seq_cst: see pause-note. */
+    if (FW_LIKELY(fw_load_seq_cst(&c->reading) == READING) || !take_up_reading(c))
+        return;
+    if (nng_aio_begin(c->receive))
+        nng_aio_finish(c->receive, 0);
+}
+
+void fw_connection_forgive(fw_connection *c, uint32_t answers)
+{
+    /* [connection-pause] seq_cst: see pause-note. */
+    fw_add_seq_cst(&c->answered, answers);
+    resume(c);
+}
+
+/* ---- Reading ---- */
+
+/* Room behind the unread bytes. => false: no memory. */
+static bool make_room(fw_connection *c)
+{
+    size_t unread = c->in_end - c->in_at;
+    bool was_full = c->in_end == c->in_capacity;
+    if (c->in_at > 0 && unread > 0)
+        memmove(c->in, c->in + c->in_at, unread);
+    c->in_at = 0;
+    c->in_end = unread;
+    size_t capacity = c->in_capacity;
+    if (unread == 0 && capacity > BUFFER_BUSY) {
+        capacity = BUFFER_USUAL;
+    } else if (was_full && capacity < BUFFER_BUSY) {
+        capacity *= 4;
+    } else if (unread == capacity) {
+        fw_span message;
+        size_t size;
+        fw_sp_outcome outcome =
+            fw_sp_next(&message, &size, c->in, unread, c->exchange->limits.message_max);
+        FW_ASSERT(outcome == FW_SP_MORE && size > capacity);
+        capacity = size < capacity * 2 ? size : capacity * 2;
+    }
+    if (capacity == c->in_capacity)
+        return true;
+    unsigned char *moved = realloc(c->in, capacity);
+    if (!moved)
+        return false;
+    c->in = moved;
+    c->in_capacity = capacity;
+    return true;
+}
+
+/* The next callback may run before this returns: the caller touches nothing after it. */
+static void start_receive(fw_connection *c)
+{
+    nng_duration limit = NNG_DURATION_INFINITE;
+    if (!c->greeted) {
+        int64_t left = (c->handshake_until_ns - fw_now_ns()) / FW_NS_PER_MS;
+        limit = left > 1 ? (nng_duration)left : 1;
+    }
+    nng_aio_set_timeout(c->receive, limit);
+    nng_iov room = {c->in + c->in_end, c->in_capacity - c->in_end};
+    FW_ASSERT(room.iov_len > 0);
+    FW_ASSERT(nng_aio_set_iov(c->receive, 1, &room) == 0);
+    nng_stream_recv(c->stream, c->receive);
+}
+
+/* => false: this is no SP peer of the right kind. */
+static bool greet(fw_connection *c)
+{
+    size_t len = c->in_end - c->in_at;
+    if (!fw_sp_handshake_may_become(c->in + c->in_at, len))
+        return false;
+    if (len < FW_SP_HANDSHAKE_BYTES)
+        return true;
+    int protocol = fw_sp_handshake_read(c->in + c->in_at);
+    if (protocol < 0 || (unsigned)protocol != fw_sp_peer_of(c->port->protocol))
+        return false;
+    c->in_at += FW_SP_HANDSHAKE_BYTES;
+    c->greeted = true;
+    if (c->port->ready)
+        c->port->ready(c->port, c);
+    return true;
+}
+
+/* Uses what the buffer holds, once. => bytes used, or -1: closed. */
+static ssize_t digest(fw_connection *c)
+{
+    if (!c->greeted && !greet(c)) {
+        fw_connection_close(c, FW_CLOSED_BY_HANDSHAKE);
+        return -1;
+    }
+    if (!c->greeted || c->in_at == c->in_end)
+        return 0;
+    ssize_t used = c->port->deliver(c->port, c, c->in + c->in_at, c->in_end - c->in_at);
+    if (used < 0) {
+        fw_connection_close(c, FW_CLOSED_BY_PROTOCOL);
+        return -1;
+    }
+    FW_ASSERT((size_t)used <= c->in_end - c->in_at);
+    c->in_at += (size_t)used;
+    return used;
+}
+
+/* => true: the reading is over for now; whoever makes room takes it up again. */
+static bool pause_reading(fw_connection *c)
+{
+    /* [connection-pause] seq_cst: see pause-note. */
+    fw_store_seq_cst(&c->reading, PAUSED);
+    return !take_up_reading(c);
+}
+
+static void on_received(void *argument)
+{
+    fw_connection *c = argument;
+    int failure = nng_aio_result(c->receive);
+    /* Relaxed: see free-note; a stale false only costs a call that fails. */
+    if (fw_load_relaxed(&c->closed))
+        return;
+    /* An expiry that came late, from an earlier receive, is none. */
+    bool late = failure == NNG_ETIMEDOUT && (c->greeted || fw_now_ns() < c->handshake_until_ns);
+    if (failure != 0 && !late) {
+        fw_connection_close(c, c->greeted ? FW_CLOSED_BY_PEER : FW_CLOSED_BY_HANDSHAKE);
+        return;
+    }
+    size_t count = failure == 0 ? nng_aio_count(c->receive) : 0;
+    FW_ASSERT(count <= c->in_capacity - c->in_end);
+    c->in_end += count;
+    /* Relaxed: a figure to be shown. */
+    fw_add_relaxed(&c->exchange->traffic.bytes_in, count);
+    /* What was left because the connection was choked is taken up here as soon as it no longer is;
+     * what is left at last is the beginning of a message. */
+    for (;;) {
+        ssize_t used = digest(c);
+        if (used < 0)
+            return;
+        if (fw_connection_is_choked(c)) {
+            if (pause_reading(c))
+                return;
+        } else if (used == 0) {
+            break;
+        }
+    }
+    if (make_room(c))
+        start_receive(c);
+    else
+        fw_connection_close(c, FW_CLOSED_BY_US);
+}
+
+/* ---- Sending ---- */
+
+void fw_connection_post(fw_connection *c, fw_parcel *parcel)
+{
+    uint32_t answers = parcel->answers;
+    /* [connection-pause] seq_cst: counted before it can be sent. */
+    fw_add_seq_cst(&c->posted_bytes, parcel->len);
+    if (fw_outbox_post(&c->outbox, parcel))
+        transmit(c);
+    if (answers > 0)
+        fw_connection_forgive(c, answers);
+}
+
+/* The sender's. The next callback may run before this returns. */
+static void transmit(fw_connection *c)
+{
+    if (!c->sending)
+        c->sending = fw_outbox_collect(&c->outbox);
+    if (!c->sending)
+        return;
+    nng_iov parts[IOVECS];
+    unsigned count = 0;
+    for (fw_parcel *p = c->sending; p && count < IOVECS; p = p->next)
+        parts[count++] = (nng_iov){p->bytes + p->sent, p->len - p->sent};
+    FW_ASSERT(nng_aio_set_iov(c->send, count, parts) == 0);
+    nng_stream_send(c->stream, c->send);
+}
+
+/* Takes n bytes off what is being sent. */
+static void mark_sent(fw_connection *c, size_t n)
+{
+    fw_traffic *traffic = &c->exchange->traffic;
+    /* Relaxed: figures to be shown. */
+    fw_add_relaxed(&traffic->bytes_out, n);
+    while (n > 0) {
+        fw_parcel *first = c->sending;
+        FW_ASSERT(first != NULL);
+        size_t part = first->len - first->sent < n ? first->len - first->sent : n;
+        first->sent += part;
+        n -= part;
+        if (first->sent < first->len)
+            break;
+        c->sending = first->next;
+        fw_add_relaxed(&traffic->messages_out, first->messages);
+        fw_parcel_destroy(first);
+    }
+}
+
+static void on_sent(void *argument)
+{
+    fw_connection *c = argument;
+    int failure = nng_aio_result(c->send);
+    /* Relaxed: see free-note. */
+    if (fw_load_relaxed(&c->closed))
+        return;
+    int64_t now = fw_now_ns();
+    /* An expiry that came late, from an earlier send, is none. */
+    bool late = failure == NNG_ETIMEDOUT && now - c->moved_ns < c->exchange->limits.stalled_ns / 2;
+    if (failure != 0 && !late) {
+        fw_connection_close(c, failure == NNG_ETIMEDOUT ? FW_CLOSED_BY_STALL : FW_CLOSED_BY_PEER);
+        return;
+    }
+    size_t count = failure == 0 ? nng_aio_count(c->send) : 0;
+    c->moved_ns = now;
+    mark_sent(c, count);
+    /* [connection-pause] seq_cst: see pause-note. */
+    fw_add_seq_cst(&c->sent_bytes, count);
+    transmit(c);
+    resume(c);
+}
+
+/* ---- Life ---- */
+
+void fw_connection_peer(const fw_connection *c, char out[FW_PEER_MAX])
+{
+    nng_sockaddr address;
+    char host[INET6_ADDRSTRLEN] = "?";
+    unsigned port = 0;
+    if (nng_stream_get_addr(c->stream, NNG_OPT_REMADDR, &address) != 0) {
+        snprintf(out, FW_PEER_MAX, "?");
+        return;
+    }
+    if (address.s_family == NNG_AF_INET) {
+        inet_ntop(AF_INET, &address.s_in.sa_addr, host, sizeof host);
+        port = ntohs(address.s_in.sa_port);
+    } else if (address.s_family == NNG_AF_INET6) {
+        inet_ntop(AF_INET6, address.s_in6.sa_addr, host, sizeof host);
+        port = ntohs(address.s_in6.sa_port);
+    }
+    snprintf(out, FW_PEER_MAX, "%s:%u", host, port);
+}
+
+static void report(fw_connection *c, fw_closed_by why)
+{
+    static const char *const reasons[] = {
+        [FW_CLOSED_BY_HANDSHAKE] = "it is no SP peer of the right kind, or was silent",
+        [FW_CLOSED_BY_PROTOCOL] = "it broke the rules of its protocol, or a limit",
+        [FW_CLOSED_BY_STALL] = "it did not read its answers"};
+    fw_traffic *traffic = &c->exchange->traffic;
+    /* Relaxed: figures to be shown. */
+    if (why == FW_CLOSED_BY_HANDSHAKE)
+        fw_add_relaxed(&traffic->handshakes_failed, 1);
+    else if (why == FW_CLOSED_BY_PROTOCOL)
+        fw_add_relaxed(&traffic->closed_protocol, 1);
+    else if (why == FW_CLOSED_BY_STALL)
+        fw_add_relaxed(&traffic->closed_stalled, 1);
+    else
+        return;
+    if (!fw_log_enabled(FW_LOG_WARN))
+        return;
+    char peer[FW_PEER_MAX];
+    fw_connection_peer(c, peer);
+    fw_log(FW_LOG_WARN, "net.closed", "closed the connection of %s: %s", peer, reasons[why]);
+}
+
+void fw_connection_close(fw_connection *c, fw_closed_by why)
+{
+    bool expected = false;
+    /* Relaxed: only decides who closes; the reaper's queue has a lock. */
+    if (!fw_cas_relaxed(&c->closed, &expected, true))
+        return;
+    report(c, why);
+    fw_exchange_withdraw(c->exchange, c->number);
+    nng_stream_close(c->stream);
+    fw_reaper_take(c->exchange, c);
+}
+
+static bool post_handshake(fw_connection *c)
+{
+    fw_parcel *parcel = fw_parcel_create(&c->exchange->parcels, FW_SP_HANDSHAKE_BYTES);
+    if (!parcel)
+        return false;
+    fw_sp_handshake_write(parcel->bytes, c->port->protocol);
+    parcel->len = FW_SP_HANDSHAKE_BYTES;
+    fw_connection_post(c, parcel);
+    return true;
+}
+
+static fw_connection *create(const fw_port *port, nng_stream *stream, uint64_t number)
+{
+    fw_connection *c = aligned_alloc(FW_APART, sizeof *c);
+    if (!c)
+        return NULL;
+    *c = (fw_connection){.port = port, .exchange = port->exchange, .number = number};
+    c->in = malloc(BUFFER_FIRST);
+    c->in_capacity = BUFFER_FIRST;
+    if (!c->in || nng_aio_alloc(&c->receive, on_received, c) != 0 ||
+        nng_aio_alloc(&c->send, on_sent, c) != 0) {
+        nng_aio_free(c->receive);
+        free(c->in);
+        free(c);
+        return NULL;
+    }
+    const fw_limits *limits = &port->exchange->limits;
+    c->stream = stream;
+    c->moved_ns = fw_now_ns();
+    c->handshake_until_ns = c->moved_ns + limits->handshake_ns;
+    nng_aio_set_timeout(c->send, (nng_duration)(limits->stalled_ns / FW_NS_PER_MS));
+    fw_outbox_init(&c->outbox);
+    fw_detours_init(&c->detours);
+    return c;
+}
+
+int fw_connection_open(const fw_port *port, nng_stream *stream)
+{
+    fw_exchange *exchange = port->exchange;
+    uint64_t number = fw_exchange_reserve(exchange, port->role);
+    if (number == 0) {
+        nng_stream_free(stream);
+        return -FW_EFULL;
+    }
+    fw_connection *c = create(port, stream, number);
+    if (!c) {
+        fw_exchange_release(exchange, number);
+        nng_stream_free(stream);
+        return -FW_ENOMEM;
+    }
+    /* An answer waits for the rest of a request, and is then small: never delay it. */
+    nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
+    nng_stream_set_bool(stream, NNG_OPT_TCP_KEEPALIVE, true);
+    /* The read section keeps the connection while the first send may already fail. */
+    fw_rcu_read_lock();
+    fw_exchange_publish(exchange, number, c);
+    if (post_handshake(c))
+        start_receive(c);
+    else
+        fw_connection_close(c, FW_CLOSED_BY_US);
+    fw_rcu_read_unlock();
+    return 0;
+}
+
+fw_detours *fw_connection_detours(fw_connection *c)
+{
+    return &c->detours;
+}
+
+fw_connection **fw_connection_link(fw_connection *c)
+{
+    return &c->link;
+}
+
+void fw_connection_quiesce(fw_connection *c)
+{
+    nng_aio_stop(c->receive);
+    nng_aio_stop(c->send);
+}
+
+void fw_connection_destroy(fw_connection *c)
+{
+    nng_aio_free(c->receive);
+    nng_aio_free(c->send);
+    nng_stream_free(c->stream);
+    while (c->sending) {
+        fw_parcel *next = c->sending->next;
+        fw_parcel_destroy(c->sending);
+        c->sending = next;
+    }
+    fw_outbox_fini(&c->outbox);
+    fw_detours_fini(&c->detours);
+    free(c->in);
+    fw_exchange_release(c->exchange, c->number);
+    free(c);
+}
