@@ -1,8 +1,9 @@
 /* engine/modules.h - task modules: shared objects that say what tasks there are.
  *
- * Two ways to look at one file. fw_module_read parses the ELF file and runs nothing of it, not even a
- * constructor: for listing and for checking. fw_modules_load checks it that way first, then opens it for
- * running. SPDX-License-Identifier: Apache-2.0 */
+ * Two ways to look at one file. fw_module_read parses the ELF file and runs nothing of it, not even
+ * a constructor: for listing and for checking. fw_modules_load checks it that way first, then opens
+ * it for running. A program that loads modules links fw_module_host (modules/CMakeLists.txt), so
+ * that they find fw_args and the others in it. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_MODULES_H
 #define FW_ENGINE_MODULES_H
 
@@ -22,15 +23,24 @@ typedef struct fw_module_info {
     fw_task_info *tasks;
     size_t count;
 } fw_module_info;
-/* 0, or -FW_E... with a sentence in error: no file, not a module, other ABI, damaged. Any bytes are safe. */
+/* 0, or -FW_E... with a sentence in error: no file, not a module, other ABI, damaged. Any bytes are
+ * safe. */
 int fw_module_read(fw_module_info *out, char *error, size_t error_capacity, const char *path);
 void fw_module_info_fini(fw_module_info *info);
+/* The file that fw_modules_load would take for that name, as a path with a slash. 0, or -FW_E...
+ * with a sentence that says where was looked. */
+int fw_module_locate(char *path, size_t path_capacity, char *error, size_t error_capacity,
+                     const char *name, const char *module_path);
 
 /* --- running --- */
 typedef struct fw_modules fw_modules;
 int fw_modules_create(fw_modules **out, unsigned threads_max);
-/* Loads one module: "name.so", a path, or "name" looked for in module_path (colon separated, may be NULL). Before threads start. */
-int fw_modules_load(fw_modules *modules, char *error, size_t error_capacity, const char *name, const char *module_path);
+/* Loads one module: "name.so", a path, or "name" looked for in module_path (colon separated, may be
+ * NULL). A module that is loaded already counts as loaded. Before threads start; after a failure
+ * the others stay usable. */
+int fw_modules_load(fw_modules *modules, char *error, size_t error_capacity, const char *name,
+                    const char *module_path);
+/* After the threads' thread_stop. */
 void fw_modules_destroy(fw_modules *modules);
 
 /* One task that can be run. Immutable after loading. */
@@ -43,15 +53,17 @@ typedef struct fw_task_entry {
 const fw_task_entry *fw_modules_find(const fw_modules *modules, fw_span name);
 size_t fw_modules_count(const fw_modules *modules);
 const fw_task_entry *fw_modules_at(const fw_modules *modules, size_t index);
-/* On each task thread, first and last. */
+/* On each task thread, first and last. 0, or -FW_E... with fw_errmsg. thread < threads_max. */
 int fw_modules_thread_start(fw_modules *modules, unsigned thread);
 void fw_modules_thread_stop(fw_modules *modules, unsigned thread);
 
 /* --- one call --- */
 typedef struct fw_call_input {
-    fw_span id, name, args, kwargs; /* args and kwargs are valid JSON of the right type */
+    /* args and kwargs: a JSON array and object that were checked, without white space around; or
+     * empty. */
+    fw_span id, name, args, kwargs;
     int attempt;
-    int64_t deadline_ns;            /* monotonic; 0: none */
+    int64_t deadline_ns;                   /* monotonic; 0: none */
     int (*cancelled)(const void *context); /* one load */
     const void *cancelled_context;
     unsigned thread;
@@ -63,6 +75,7 @@ typedef struct fw_call_output {
     fw_span error;  /* text; ptr NULL: none */
 } fw_call_output;
 /* Runs a task function on this thread. */
-void fw_modules_call(fw_modules *modules, const fw_task_entry *entry, const fw_call_input *input, fw_call_output *output);
+void fw_modules_call(fw_modules *modules, const fw_task_entry *entry, const fw_call_input *input,
+                     fw_call_output *output);
 
 #endif

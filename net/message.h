@@ -1,10 +1,10 @@
 /* net/message.h - what requests and answers mean, whichever form they have on the wire.
  *
- * Two forms, one meaning: the JSON of FastWorker 0.3.0 (net/message_json) and the binary frames of native
- * peers (net/frame). Both arrive in SP messages on the same ports and are told apart by their first byte.
- * args, kwargs, result and callback data are JSON text that nobody on the way interprets.
- * Spans are borrowed: from a receive buffer for the length of a call, or from the caller of an answer.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Two forms, one meaning: the JSON of FastWorker 0.3.0 (net/message_json) and the binary frames of
+ * native peers (net/frame). Both arrive in SP messages on the same ports and are told apart by
+ * their first byte. args, kwargs, result and callback data are JSON text that nobody on the way
+ * interprets. Spans are borrowed: from a receive buffer for the length of a call, or from the
+ * caller of an answer. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_NET_MESSAGE_H
 #define FW_NET_MESSAGE_H
 
@@ -22,8 +22,8 @@ typedef enum fw_reply_form {
     FW_REPLY_FRAME        /* a record in a native frame */
 } fw_reply_form;
 
-/* Where an answer goes. Copied by value, kept with the task; never dangles: a connection that is gone just
- * swallows the answer. */
+/* Where an answer goes. Copied by value, kept with the task; never dangles: a connection that is
+ * gone just swallows the answer. */
 typedef struct fw_reply_to {
     uint64_t connection; /* slot and generation */
     uint32_t request;    /* SP request id, host order */
@@ -41,28 +41,28 @@ enum {
 /* One task as it was asked for. */
 typedef struct fw_submission {
     fw_key key;
-    fw_span id;               /* text; a missing one was made up. Empty only where a native peer sent a
-                               * UUID as 16 bytes: fw_key_format makes the text from the key */
+    fw_span id; /* text; a missing one was made up. Empty only where a native peer sent a
+                 * UUID as 16 bytes: fw_key_format makes the text from the key */
     fw_span name, args, kwargs; /* args "[]" and kwargs "{}" when absent */
-    fw_span callback;         /* JSON text of CallbackInfo, or empty */
-    int64_t eta_wall_ns;      /* 0: now */
-    int64_t timeout_ns;       /* 0: the worker's default */
-    int64_t result_ttl_ns;    /* 0: the cache's default */
+    fw_span callback;           /* JSON text of CallbackInfo, or empty */
+    int64_t eta_wall_ns;        /* 0: now */
+    int64_t timeout_ns;         /* 0: the worker's default */
+    int64_t result_ttl_ns;      /* 0: the cache's default */
     int32_t retry_count, max_retries;
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
-    uint8_t level;            /* fw_prio: the field, not the port */
-    bool accept_only;         /* answer when accepted, not when finished */
+    uint8_t level;    /* fw_prio: the field, not the port */
+    bool accept_only; /* answer when accepted, not when finished */
     fw_reply_to reply;
 } fw_submission;
 
 /* A task's end, or its present state, as told to a peer. */
 typedef struct fw_result_view {
     fw_key key;
-    fw_span id;       /* text; empty: made from the key */
+    fw_span id; /* text; empty: made from the key */
     fw_state status;
-    fw_span result;   /* JSON text; empty: null */
-    fw_span error;    /* plain text; ptr NULL: none */
-    fw_span callback; /* JSON text; empty: null */
+    fw_span result;                            /* JSON text; empty: null */
+    fw_span error;                             /* plain text; ptr NULL: none */
+    fw_span callback;                          /* JSON text; empty: null */
     int64_t started_wall_ns, finished_wall_ns; /* 0: null */
 } fw_result_view;
 

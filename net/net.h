@@ -1,10 +1,10 @@
 /* net/net.h - the network's door, server side: six request ports, discovery, and answers.
  *
- * Every listening port is SP spoken over nng_stream: NNG's own listeners of Debian's 1.5.2 stop when clients
- * leave at the wrong moment (docs/decisions). One read yields many requests, which go up in one call; answers are
- * gathered per thread and leave in one write. The room knows no engine and no cache: it calls the table it was
- * given, on NNG's threads, and nothing in that table may block.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Every listening port is SP spoken over nng_stream: NNG's own listeners of Debian's 1.5.2 stop
+ * when clients leave at the wrong moment (docs/decisions). One read yields many requests, which go
+ * up in one call; answers are gathered per thread and leave in one write. The room knows no engine
+ * and no cache: it calls the table it was given, on NNG's threads, and nothing in that table may
+ * block. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_NET_NET_H
 #define FW_NET_NET_H
 
@@ -17,7 +17,8 @@ typedef struct fw_net_ops {
     /* Requests for single tasks, each with its own answer, in the order of arrival. */
     void (*submit)(void *context, const fw_submission *items, size_t count);
     /* All or none; one answer for all: fw_net_answer_batch with the same reply. */
-    void (*submit_batch)(void *context, const fw_submission *items, size_t count, const fw_reply_to *reply);
+    void (*submit_batch)(void *context, const fw_submission *items, size_t count,
+                         const fw_reply_to *reply);
     void (*query)(void *context, const fw_query *query);
     void (*registration)(void *context, const fw_registration *registration);
 } fw_net_ops;
@@ -31,36 +32,44 @@ typedef struct fw_net_config {
     unsigned native_pub_port;      /* 0: discovery + 1, or a free one */
     size_t message_max;            /* bytes of one SP message */
     size_t connections_max;
-    size_t open_requests_max;      /* per connection, before its reading stops */
-    size_t unsent_bytes_max;       /* per connection, before its reading stops */
-    int64_t stalled_ns;            /* a connection whose output does not move for this long is closed */
+    size_t open_requests_max; /* per connection, before its reading stops */
+    size_t unsent_bytes_max;  /* per connection, before its reading stops */
+    int64_t stalled_ns;       /* a connection whose output does not move for this long is closed */
     int64_t handshake_ns;
 } fw_net_config;
 void fw_net_config_default(fw_net_config *config);
 
-/* Binds everything or nothing. On failure error holds "tcp://...: address in use" and so on; -FW_EPERM: cannot bind. */
-int fw_net_start(fw_net **out, char *error, size_t error_capacity, const fw_net_config *config, const fw_net_ops *ops);
-/* No new connections and requests: tasks still sent are refused as DRAINING ("control plane is shutting down"), queries go on. */
+/* Binds everything or nothing. On failure error holds "tcp://...: address in use" and so on;
+ * -FW_EPERM: cannot bind. */
+int fw_net_start(fw_net **out, char *error, size_t error_capacity, const fw_net_config *config,
+                 const fw_net_ops *ops);
+/* No new connections and requests: tasks still sent are refused as DRAINING ("control plane is
+ * shutting down"), queries go on. */
 void fw_net_drain(fw_net *net);
 /* Sends what is gathered (at most limit_ns), closes everything, frees. */
 void fw_net_stop(fw_net *net, int64_t limit_ns);
 
-/* Answers. Any thread; copied before they return; gathered per thread until fw_net_flush or 16 KiB. Each reply is
- * answered once. A connection that is gone swallows its answer. */
+/* Answers. Any thread; copied before they return; gathered per thread until fw_net_flush or 16 KiB.
+ * Each reply is answered once. A connection that is gone swallows its answer. */
 void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result_view *result);
 /* Native submissions are acknowledged: accepted, or error (FW_E..., text may be NULL). */
 void fw_net_answer_accepted(fw_net *net, const fw_reply_to *reply, const fw_result_view *state);
-void fw_net_answer_refusal(fw_net *net, const fw_reply_to *reply, fw_span id, fw_refusal reason, const char *text);
-void fw_net_answer_batch(fw_net *net, const fw_reply_to *reply, const fw_span *ids, size_t count, const char *error);
+void fw_net_answer_refusal(fw_net *net, const fw_reply_to *reply, fw_span id, fw_refusal reason,
+                           const char *text);
+void fw_net_answer_batch(fw_net *net, const fw_reply_to *reply, const fw_span *ids, size_t count,
+                         const char *error);
 typedef enum fw_found { FW_FOUND, FW_NOT_FINISHED, FW_WAS_EXPIRED, FW_NEVER_SEEN } fw_found;
 /* result: FOUND the end, NOT_FINISHED the present state, otherwise only its id. */
-void fw_net_answer_query(fw_net *net, const fw_reply_to *reply, fw_found found, bool native, const fw_result_view *result);
+void fw_net_answer_query(fw_net *net, const fw_reply_to *reply, fw_found found, bool native,
+                         const fw_result_view *result);
 void fw_net_answer_cancel(fw_net *net, const fw_reply_to *reply, fw_span id, bool cancelled);
-void fw_net_answer_registration(fw_net *net, const fw_reply_to *reply, fw_span id, const char *error);
+void fw_net_answer_registration(fw_net *net, const fw_reply_to *reply, fw_span id,
+                                const char *error);
 /* Sends this thread's gathered answers. */
 void fw_net_flush(fw_net *net);
 
-/* Sends one completion notice (protocol 10) in the background: per address one at a time, limited, retried. */
+/* Sends one completion notice (protocol 10) in the background: per address one at a time, limited,
+ * retried. */
 void fw_net_callback(fw_net *net, const fw_result_view *result);
 /* Event for native subscribers: topic fw1/event/<name>. */
 void fw_net_publish(fw_net *net, const char *event, fw_span json);

@@ -1,7 +1,8 @@
 /* web/web.h - the dashboard's door: h2o in its own thread, knowing nothing of what it shows.
  *
- * Everything it serves comes through the table below, called on the web thread; nothing there takes a lock of the
- * engine. JSON is written by the caller into the buffer it is handed. SPDX-License-Identifier: Apache-2.0 */
+ * Everything it serves comes through the table below, called on the web thread; nothing there takes
+ * a lock of the engine. JSON is written by the caller into the buffer it is handed.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_WEB_WEB_H
 #define FW_WEB_WEB_H
 
@@ -28,22 +29,22 @@ typedef struct fw_web_ops {
     void (*registered_tasks)(void *context, fw_buffer *out);
     void (*metrics)(void *context, fw_buffer *out); /* Prometheus text */
     bool (*ready)(void *context);
-    /* 0 done, 404 unknown or terminal, 400 not retryable. */
+    /* 0 done, 404 unknown or terminal. */
     int (*cancel)(void *context, fw_span id);
-    int (*retry)(void *context, fw_span id);
 } fw_web_ops;
 
 typedef struct fw_web_config {
     const char *host;
-    unsigned port;       /* 0: any free one */
-    const char *api_key; /* NULL: POST is open */
-    const char *cors_origin; /* NULL: same origin only */
+    unsigned port;           /* 0: any free one */
+    const char *api_key;     /* NULL: POST is open */
+    const char *cors_origin; /* "*", or origins separated by commas; NULL: same origin only */
 } fw_web_config;
 
-int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_config *config, const fw_web_ops *ops);
+/* Serves until fw_web_stop. -FW_EPERM: cannot bind; error says where and why. */
+int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_config *config,
+                 const fw_web_ops *ops);
 void fw_web_stop(fw_web *web);
+/* The port in use. */
 unsigned fw_web_port(const fw_web *web);
-/* Any thread: an event for /api/events. Dropped and counted when nobody keeps up. */
-void fw_web_event(fw_web *web, const char *name, fw_span json);
 
 #endif

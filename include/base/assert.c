@@ -1,4 +1,5 @@
-/* base/assert.c - the last words of a program that found its own bug. SPDX-License-Identifier: Apache-2.0 */
+/* base/assert.c - the last words of a program that found its own bug. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "base/assert.h"
 
 #include <stdio.h>

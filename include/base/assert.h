@@ -1,7 +1,7 @@
 /* base/assert.h - assertions that stay in release builds.
  *
- * FW_ASSERT: our own bugs, cheap, always on. FW_DEBUG_ASSERT: too dear for release, on in FW_CHECK builds.
- * A peer's bytes are never asserted on. SPDX-License-Identifier: Apache-2.0 */
+ * FW_ASSERT: our own bugs, cheap, always on. FW_DEBUG_ASSERT: too dear for release, on in FW_CHECK
+ * builds. A peer's bytes are never asserted on. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_BASE_ASSERT_H
 #define FW_BASE_ASSERT_H
 
@@ -29,6 +29,6 @@ _Noreturn void fw_assert_failed(const char *file, int line, const char *conditio
 #endif
 
 #define FW_CONTAINER_OF(pointer, type, member)                                                     \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

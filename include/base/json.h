@@ -1,8 +1,9 @@
 /* base/json.h - finds values in JSON text without building anything.
  *
- * One forward pass, no allocation, no recursion. Accepts what Python's json module writes, so also NaN,
- * Infinity and -Infinity; integers of any length stay text. Values are spans of the input, byte for byte.
- * Invalid input is an outcome, never an assertion. Any thread. SPDX-License-Identifier: Apache-2.0 */
+ * One forward pass, no allocation, no recursion. Accepts what Python's json module writes, so also
+ * NaN, Infinity and -Infinity; integers of any length stay text. Values are spans of the input,
+ * byte for byte. Invalid input is an outcome, never an assertion. Any thread.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_BASE_JSON_H
 #define FW_BASE_JSON_H
 
@@ -36,8 +37,9 @@ typedef struct fw_json_cursor {
     bool object, first;
 } fw_json_cursor;
 
-/* The one value that the text holds; FW_JSON_INVALID unless all of the text is valid JSON in valid UTF-8 at
- * most FW_JSON_DEPTH_MAX deep. The whole text is checked, so what follows needs no checks. */
+/* The one value that the text holds; FW_JSON_INVALID unless all of the text is valid JSON in valid
+ * UTF-8 at most FW_JSON_DEPTH_MAX deep. The whole text is checked, so what follows needs no checks.
+ */
 fw_json fw_json_parse(fw_span text);
 /* Walks a value that fw_json_parse returned (or a value inside one). */
 fw_json_cursor fw_json_open(fw_json value);
@@ -45,20 +47,22 @@ fw_json_cursor fw_json_open(fw_json value);
 bool fw_json_next(fw_json_cursor *cursor, fw_json *value);
 /* Next member; key is the raw text between the quotes. */
 bool fw_json_next_member(fw_json_cursor *cursor, fw_span *key, fw_json *value);
-/* The last member of that name, as Python does; INVALID when absent. key is plain ASCII without escapes;
- * escaped spellings of it in the input are recognised. */
+/* The last member of that name, as Python does; INVALID when absent. key is plain ASCII without
+ * escapes; escaped spellings of it in the input are recognised. */
 fw_json fw_json_get(fw_json object, const char *key);
 /* Whether a raw key, as fw_json_next_member gives it, spells name (plain ASCII). */
 bool fw_json_key_is(fw_span key, const char *name);
 size_t fw_json_count(fw_json value);
 
-/* Text of a string value. If it holds no escape, out points into the input; otherwise it is decoded to
- * buffer (capacity at least value.text.len). Lone surrogates become U+FFFD. False: not a string, or the buffer is
- * too small. */
+/* Text of a string value. If it holds no escape, out points into the input; otherwise it is decoded
+ * to buffer (capacity at least value.text.len). Lone surrogates become U+FFFD. False: not a string,
+ * or the buffer is too small. */
 bool fw_json_string(fw_json value, char *buffer, size_t capacity, fw_span *out);
-/* Exact integers only ("5", "-7", and "5.0" as pydantic takes it). False: not one, or out of range. */
+/* Exact integers only ("5", "-7", and "5.0" as pydantic takes it). False: not one, or out of range.
+ */
 bool fw_json_int(fw_json value, int64_t *out);
-/* Numbers; NaN and infinities included. False also when the number has more than 1000 characters. */
+/* Numbers; NaN and infinities included. False also when the number has more than 1000 characters.
+ */
 bool fw_json_double(fw_json value, double *out);
 bool fw_json_bool(fw_json value, bool *out);
 
@@ -75,7 +79,8 @@ bool fw_buffer_reserve(fw_buffer *buffer, size_t n);
 void fw_buffer_add(fw_buffer *buffer, const void *bytes, size_t len);
 void fw_buffer_text(fw_buffer *buffer, const char *text);
 void fw_buffer_format(fw_buffer *buffer, const char *format, ...) FW_FMT(2, 3);
-/* A JSON string with quotes, pure ASCII: everything above 0x7e as \uXXXX, invalid UTF-8 as U+FFFD. */
+/* A JSON string with quotes, pure ASCII: everything above 0x7e as \uXXXX, invalid UTF-8 as U+FFFD.
+ */
 void fw_buffer_json_string(fw_buffer *buffer, fw_span text);
 /* A JSON number as Python writes it: shortest form that reads back, "1.0", "NaN", "Infinity". */
 void fw_buffer_json_double(fw_buffer *buffer, double value);

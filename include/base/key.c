@@ -1,7 +1,7 @@
 /* base/key.c - UUID text to bytes and back, keyed hashing of other text, fresh UUIDs.
  *
- * Key invariant: the version nibble (bits 12..15 of `high`) is 1..8 for UUIDs and 0xf for hashed text.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Key invariant: the version nibble (bits 12..15 of `high`) is 1..8 for UUIDs and 0xf for hashed
+ * text. SPDX-License-Identifier: Apache-2.0 */
 #include "base/key.h"
 
 #include <pthread.h>

@@ -1,10 +1,10 @@
 /* base/key.h - 128-bit identities made from text.
  *
- * A UUID in canonical lower-case form is its own 16 bytes, so the text can be made again from the key.
- * Any other text is hashed (XXH3, keyed by a secret of this process) and marked with the version nibble
- * 0xf, which no accepted UUID has: the two kinds never meet, and the secret keeps peers from aiming at a
- * collision among the 2^124 others. Owners of hashed keys keep the text beside them, to show it.
- * Any thread. SPDX-License-Identifier: Apache-2.0 */
+ * A UUID in canonical lower-case form is its own 16 bytes, so the text can be made again from the
+ * key. Any other text is hashed (XXH3, keyed by a secret of this process) and marked with the
+ * version nibble 0xf, which no accepted UUID has: the two kinds never meet, and the secret keeps
+ * peers from aiming at a collision among the 2^124 others. Owners of hashed keys keep the text
+ * beside them, to show it. Any thread. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_BASE_KEY_H
 #define FW_BASE_KEY_H
 

@@ -1,7 +1,7 @@
 /* base/log.c - one event, one line.
  *
- * Roles: any thread formats into its own stack and writes the line with one write(2); a small table of
- * event names under a mutex counts how many lines each had in the present ten seconds.
+ * Roles: any thread formats into its own stack and writes the line with one write(2); a small table
+ * of event names under a mutex counts how many lines each had in the present ten seconds.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
@@ -130,8 +130,9 @@ static void write_line(fw_log_level level, const char *event, const char *messag
         fw_buffer_format(&line, "<%d>event=%s %s\n", syslog_numbers[level], event, message);
     } else {
         stamp(when, sizeof when, false);
-        const char *shape = form == FORM_JSON ? "{\"ts\": \"%s\", \"level\": \"%s\", \"event\": \"%s\", \"msg\": "
-                                              : "ts=%s level=%s event=%s msg=";
+        const char *shape = form == FORM_JSON
+                                ? "{\"ts\": \"%s\", \"level\": \"%s\", \"event\": \"%s\", \"msg\": "
+                                : "ts=%s level=%s event=%s msg=";
         char head[192];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -161,8 +162,8 @@ void fw_log(fw_log_level level, const char *event, const char *format, ...)
     int length = vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     if (held_back > 0 && length >= 0 && (size_t)length < sizeof message)
-        snprintf(message + length, sizeof message - (size_t)length, " (%d more like this held back)",
-                 held_back);
+        snprintf(message + length, sizeof message - (size_t)length,
+                 " (%d more like this held back)", held_back);
     int saved = errno;
     write_line(level, event, message);
     errno = saved;

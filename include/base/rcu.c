@@ -1,9 +1,9 @@
 /* base/rcu.c - read sections and batched retirement on liburcu's bp flavour.
  *
- * Each thread fills a block with (object, reclaim) pairs; a full block is given to call_rcu as one callback.
- * Key invariant: an object is in exactly one block, and a block is either its thread's or liburcu's.
- * If no block can be had, the object is given up for good and counted: memory is gone then anyway, and
- * neither waiting inside a read section nor reclaiming too early is allowed.
+ * Each thread fills a block with (object, reclaim) pairs; a full block is given to call_rcu as one
+ * callback. Key invariant: an object is in exactly one block, and a block is either its thread's or
+ * liburcu's. If no block can be had, the object is given up for good and counted: memory is gone
+ * then anyway, and neither waiting inside a read section nor reclaiming too early is allowed.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/rcu.h"
 
@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Inlined read sections, except where a sanitizer would look into liburcu's (its reader is not aligned as
- * its type says in 0.13.2). */
+/* Inlined read sections, except where a sanitizer would look into liburcu's (its reader is not
+ * aligned as its type says in 0.13.2). */
 #ifndef FW_SANITIZED
 #define _LGPL_SOURCE
 #endif
@@ -156,8 +156,9 @@ static void reach_barrier(void *object)
     pthread_mutex_unlock(&b->lock);
 }
 
-/* liburcu's one default thread runs callbacks in the order they were given to it, so an object of our own
- * that is retired last is reclaimed last. (Its rcu_barrier would do, but not under ThreadSanitizer.) */
+/* liburcu's one default thread runs callbacks in the order they were given to it, so an object of
+ * our own that is retired last is reclaimed last. (Its rcu_barrier would do, but not under
+ * ThreadSanitizer.) */
 void fw_rcu_barrier(void)
 {
     barrier b = {.reached = false};

@@ -1,11 +1,12 @@
-/* base/rcu.h - the one seam to liburcu (flavour bp: threads of NNG and h2o are not ours to register).
+/* base/rcu.h - the one seam to liburcu (flavour bp: threads of NNG and h2o are not ours to
+ * register).
  *
- * Readers bracket their look with fw_rcu_read_lock/unlock: no wait, no shared write. Writers unlink an
- * object and hand it to fw_rcu_retire; it is reclaimed after every reader that could have seen it is gone.
- * Retirements are gathered per thread and given to liburcu in batches, so one costs a store in the common
- * case. The backlog is counted and shown (fw_rcu_backlog).
- * Under ThreadSanitizer the two sides are annotated here and nowhere else, because Debian's liburcu is not
- * built with it. SPDX-License-Identifier: Apache-2.0 */
+ * Readers bracket their look with fw_rcu_read_lock/unlock: no wait, no shared write. Writers unlink
+ * an object and hand it to fw_rcu_retire; it is reclaimed after every reader that could have seen
+ * it is gone. Retirements are gathered per thread and given to liburcu in batches, so one costs a
+ * store in the common case. The backlog is counted and shown (fw_rcu_backlog). Under
+ * ThreadSanitizer the two sides are annotated here and nowhere else, because Debian's liburcu is
+ * not built with it. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_BASE_RCU_H
 #define FW_BASE_RCU_H
 

@@ -1,12 +1,11 @@
 /* base/slab.c - magazines per thread, a lock-free depot, pieces of address space behind it.
  *
- * Roles: a thread owns two magazines per slab, `loaded` and `spare`, and works on them alone. The depot holds
- * magazines nobody owns, in two stacks: full ones and empty ones. Growing carves blocks from mapped
- * pieces under a mutex.
- * Key invariant: a block is in one magazine or with the user; a magazine is in one stack or with one thread.
- * ABA: a stack's head is a magazine's index (20 bits) with a counter (44 bits) that each change moves on.
- * A thread that ends gives its magazines back; the registry's mutex orders that against fw_slab_destroy.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Roles: a thread owns two magazines per slab, `loaded` and `spare`, and works on them alone. The
+ * depot holds magazines nobody owns, in two stacks: full ones and empty ones. Growing carves blocks
+ * from mapped pieces under a mutex. Key invariant: a block is in one magazine or with the user; a
+ * magazine is in one stack or with one thread. ABA: a stack's head is a magazine's index (20 bits)
+ * with a counter (44 bits) that each change moves on. A thread that ends gives its magazines back;
+ * the registry's mutex orders that against fw_slab_destroy. SPDX-License-Identifier: Apache-2.0 */
 #include "base/slab.h"
 
 #include <pthread.h>
@@ -37,9 +36,9 @@ enum {
 static const uint64_t index_mask = (UINT64_C(1) << INDEX_BITS) - 1;
 
 typedef struct magazine {
-    uint32_t index;             /* immutable; from 1, so that 0 is "none" */
-    uint32_t count;             /* owner only */
-    fw_atomic(uint32_t) next;   /* in a stack: index of the one below */
+    uint32_t index;           /* immutable; from 1, so that 0 is "none" */
+    uint32_t count;           /* owner only */
+    fw_atomic(uint32_t) next; /* in a stack: index of the one below */
     uint32_t unused;
     void *blocks[MAGAZINE_BLOCKS]; /* owner only */
 } magazine;
@@ -90,7 +89,7 @@ static magazine *magazine_at(fw_slab *slab, uint32_t index)
     return &chunk[place % CHUNK_MAGAZINES];
 }
 
-static void stack_push(fw_atomic(uint64_t) *stack, magazine *m)
+static void stack_push(fw_atomic(uint64_t) * stack, magazine *m)
 {
     /* Relaxed: the compare and swap decides. */
     uint64_t head = fw_load_relaxed(stack);
@@ -103,7 +102,7 @@ static void stack_push(fw_atomic(uint64_t) *stack, magazine *m)
     } while (!fw_cas_release(stack, &head, next));
 }
 
-static magazine *stack_pop(fw_slab *slab, fw_atomic(uint64_t) *stack)
+static magazine *stack_pop(fw_slab *slab, fw_atomic(uint64_t) * stack)
 {
     for (;;) {
         /* [slab-depot] acquire: the content of the magazine on top. */
@@ -111,7 +110,8 @@ static magazine *stack_pop(fw_slab *slab, fw_atomic(uint64_t) *stack)
         if ((head & index_mask) == 0)
             return NULL;
         magazine *m = magazine_at(slab, (uint32_t)(head & index_mask));
-        /* Relaxed: may be stale if another thread popped it; then the counter differs and we retry. */
+        /* Relaxed: may be stale if another thread popped it; then the counter differs and we retry.
+         */
         uint64_t next = ((head >> INDEX_BITS) + 1) << INDEX_BITS | fw_load_relaxed(&m->next);
         /* [slab-depot] acquire: as above; the counter proves that head did not change meanwhile. */
         if (fw_cas_acquire(stack, &head, next))

@@ -1,10 +1,10 @@
 /* base/slab.h - equal-sized blocks, allocated and freed by any thread.
  *
- * Each thread keeps a magazine of free blocks per slab; full and empty magazines are exchanged with a
- * shared lock-free depot, so both operations are a handful of instructions in the common case and
- * lock-free otherwise; only growing by another piece of address space takes a mutex. Memory is given back
- * to the system by fw_slab_destroy alone. Under AddressSanitizer free blocks are poisoned.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Each thread keeps a magazine of free blocks per slab; full and empty magazines are exchanged with
+ * a shared lock-free depot, so both operations are a handful of instructions in the common case and
+ * lock-free otherwise; only growing by another piece of address space takes a mutex. Memory is
+ * given back to the system by fw_slab_destroy alone. Under AddressSanitizer free blocks are
+ * poisoned. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_BASE_SLAB_H
 #define FW_BASE_SLAB_H
 
@@ -15,8 +15,8 @@ enum { FW_SLABS_MAX = 128 };
 
 typedef struct fw_slab fw_slab;
 
-/* block_bytes is rounded up to a multiple of align (a power of two, at most 4096). NULL: no memory, or
- * FW_SLABS_MAX slabs exist. */
+/* block_bytes is rounded up to a multiple of align (a power of two, at most 4096). NULL: no memory,
+ * or FW_SLABS_MAX slabs exist. */
 fw_slab *fw_slab_create(size_t block_bytes, size_t align);
 /* Nobody may use the slab or its blocks any more. */
 void fw_slab_destroy(fw_slab *slab);

@@ -1,6 +1,7 @@
 /* base/types.c - the words of fastworker/types.h.
  *
- * Tables indexed by the enums; parsing is exact, as the wire asks for. SPDX-License-Identifier: Apache-2.0 */
+ * Tables indexed by the enums; parsing is exact, as the wire asks for. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "fastworker/types.h"
 
 #include <string.h>

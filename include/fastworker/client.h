@@ -2,18 +2,18 @@
  *
  *     fw_client *c; fw_result *r; int64_t v;
  *     if (fw_client_open(&c, NULL) < 0) errx(69, "%s", fw_client_errmsg());
- *     if (fw_callf(c, "add", &r, "ii", 5, 3) == 0 && fw_result_int(r, &v) == 0) printf("%lld\n", (long long)v);
- *     fw_result_free(r);
- *     fw_client_close(c);
+ *     if (fw_callf(c, "add", &r, "ii", 5, 3) == 0 && fw_result_int(r, &v) == 0) printf("%lld\n",
+ * (long long)v); fw_result_free(r); fw_client_close(c);
  *
- * The client speaks to a control plane of this project by binary frames over one connection, many requests in flight;
- * to a Python FastWorker control plane by its JSON, one request at a time per port. Which it is, it finds out by itself.
+ * The client speaks to a control plane of this project by binary frames over one connection, many
+ * requests in flight; to a Python FastWorker control plane by its JSON, one request at a time per
+ * port. Which it is, it finds out by itself.
  *
- * OWNERSHIP  inputs are copied before the call returns. A fw_result is immutable and freed once; NULL is accepted.
- * THREADS    a fw_client may be used by any thread; calls on one client take turns inside. Callbacks run inside fw_dispatch
- *            (or another blocking call on the same client), on that thread.
- * FORK       the child may only exec or _exit. SIGPIPE is never raised. Nothing is printed, no signal handler installed.
- * SPDX-License-Identifier: Apache-2.0 */
+ * OWNERSHIP  inputs are copied before the call returns. A fw_result is immutable and freed once;
+ * NULL is accepted. THREADS    a fw_client may be used by any thread; calls on one client take
+ * turns inside. Callbacks run inside fw_dispatch (or another blocking call on the same client), on
+ * that thread. FORK       the child may only exec or _exit. SIGPIPE is never raised. Nothing is
+ * printed, no signal handler installed. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FASTWORKER_CLIENT_H
 #define FASTWORKER_CLIENT_H
 
@@ -41,15 +41,16 @@ typedef struct fw_submit {
     const char *task;
     fw_span args, kwargs; /* JSON; empty: [] and {} */
     fw_prio prio;
-    int8_t has_prio; /* 0: FW_NORMAL */
-    const char *id;  /* own id, the idempotency key; NULL: a new UUID */
+    int8_t has_prio;                   /* 0: FW_NORMAL */
+    const char *id;                    /* own id, the idempotency key; NULL: a new UUID */
     int64_t countdown_ms, eta_unix_ms; /* at most one of them; 0: now */
     int64_t timeout_ms, result_ttl_ms;
     int32_t max_retries;
-    const char *callback; /* tcp:// address of a Pair0 listener */
+    const char *callback;  /* tcp:// address of a Pair0 listener */
     fw_span callback_data; /* JSON object, or empty */
 } fw_submit;
-#define FW_SUBMIT(name, ...) (&(const fw_submit){.size = sizeof(fw_submit), .task = (name), __VA_ARGS__})
+#define FW_SUBMIT(name, ...)                                                                       \
+    (&(const fw_submit){.size = sizeof(fw_submit), .task = (name), __VA_ARGS__})
 
 FW_API int fw_client_open(fw_client **out, const fw_client_options *options) FW_MUST;
 /* Callbacks not yet run get FW_ECLOSED first, on this thread. */
@@ -67,23 +68,27 @@ FW_API int fw_send(fw_client *c, const fw_submit *s, fw_id *id) FW_MUST;
 FW_API int fw_send_many(fw_client *c, const fw_submit *s, size_t n, fw_id *ids) FW_MUST;
 /* Submits and waits for the end. -FW_ETIME leaves the task alive. */
 FW_API int fw_call_task(fw_client *c, const fw_submit *s, int64_t wait_ms, fw_result **r) FW_MUST;
-/* format: i int, I int64_t, d double, b int, s const char*, j const char* (JSON), one per positional argument. */
+/* format: i int, I int64_t, d double, b int, s const char*, j const char* (JSON), one per
+ * positional argument. */
 FW_API int fw_callf(fw_client *c, const char *task, fw_result **r, const char *format, ...) FW_MUST;
 
 /* r is borrowed for the call; err is 0 or -FW_E... with r NULL. Exactly once per accepted call. */
 typedef void (*fw_done_fn)(void *user, int err, const fw_result *r);
-/* Queues without waiting; the answer (the end, or with accept_only the acceptance) comes through fn. id may be NULL. -FW_EFULL: in_flight is reached,
- * dispatch first. */
-FW_API int fw_send_async(fw_client *c, const fw_submit *s, int accept_only, fw_done_fn fn, void *user, fw_id *id) FW_MUST;
+/* Queues without waiting; the answer (the end, or with accept_only the acceptance) comes through
+ * fn. id may be NULL. -FW_EFULL: in_flight is reached, dispatch first. */
+FW_API int fw_send_async(fw_client *c, const fw_submit *s, int accept_only, fw_done_fn fn,
+                         void *user, fw_id *id) FW_MUST;
 /* Writes what is queued without waiting for a full frame. */
 FW_API int fw_flush(fw_client *c);
 /* Readable when fw_dispatch has something to do. */
 FW_API int fw_fd(fw_client *c);
-/* Writes, reads, and runs callbacks; waits at most wait_ms for the first (0: not at all, -1: without limit). How many ran, or -FW_E.... */
+/* Writes, reads, and runs callbacks; waits at most wait_ms for the first (0: not at all, -1:
+ * without limit). How many ran, or -FW_E.... */
 FW_API int fw_dispatch(fw_client *c, int64_t wait_ms);
 FW_API size_t fw_in_flight(fw_client *c);
 
-/* The state now. -FW_EUNKNOWN never seen, -FW_EEXPIRED gone. A Python control plane cannot tell these two and PENDING apart: -FW_EUNKNOWN. */
+/* The state now. -FW_EUNKNOWN never seen, -FW_EEXPIRED gone. A Python control plane cannot tell
+ * these two and PENDING apart: -FW_EUNKNOWN. */
 FW_API int fw_get(fw_client *c, const char *id, fw_result **r) FW_MUST;
 /* Waits for the end on the server's side. -FW_ETIME: r holds the present state. */
 FW_API int fw_wait(fw_client *c, const char *id, int64_t wait_ms, fw_result **r) FW_MUST;
@@ -94,8 +99,8 @@ FW_API fw_state fw_result_state(const fw_result *r);
 FW_API const char *fw_result_id(const fw_result *r);
 FW_API fw_span fw_result_json(const fw_result *r); /* "null" when there is none */
 FW_API int fw_result_int(const fw_result *r, int64_t *v);
-FW_API const char *fw_result_error(const fw_result *r); /* NULL: none */
-FW_API int64_t fw_result_started_ns(const fw_result *r);  /* Unix time; 0: never */
+FW_API const char *fw_result_error(const fw_result *r);  /* NULL: none */
+FW_API int64_t fw_result_started_ns(const fw_result *r); /* Unix time; 0: never */
 FW_API int64_t fw_result_finished_ns(const fw_result *r);
 FW_API void fw_result_free(fw_result *r);
 

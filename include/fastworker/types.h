@@ -1,9 +1,9 @@
 /* fastworker/types.h - the few types that every part of FastWorker and every user of it shares.
  *
- * Argument order everywhere: object, outputs, inputs (a length follows its pointer), callback, context.
- * RETURN     int: 0 or more is success, below 0 is -FW_E...; outputs are untouched on failure.
- * UNITS      times end in _ns, _ms or _s; sizes are bytes.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Argument order everywhere: object, outputs, inputs (a length follows its pointer), callback,
+ * context. RETURN     int: 0 or more is success, below 0 is -FW_E...; outputs are untouched on
+ * failure. UNITS      times end in _ns, _ms or _s; sizes are bytes. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef FASTWORKER_TYPES_H
 #define FASTWORKER_TYPES_H
 

@@ -1,4 +1,5 @@
-/* key_test.c - identities from text; also the words of types.c. SPDX-License-Identifier: Apache-2.0 */
+/* key_test.c - identities from text; also the words of types.c. SPDX-License-Identifier: Apache-2.0
+ */
 #include "base/key.h"
 
 #include <setjmp.h>
@@ -19,7 +20,8 @@ static void a_uuid_is_its_own_bytes(void **state)
     static const char text[] = "0f8fad5b-d9cb-469f-a165-70867728950e";
     char again[FW_UUID_TEXT];
     fw_key key = key_of(text);
-    assert_true(key.high == UINT64_C(0x0f8fad5bd9cb469f) && key.low == UINT64_C(0xa16570867728950e));
+    assert_true(key.high == UINT64_C(0x0f8fad5bd9cb469f) &&
+                key.low == UINT64_C(0xa16570867728950e));
     assert_true(fw_key_is_uuid(key));
     fw_key_format(again, key);
     assert_memory_equal(again, text, FW_UUID_TEXT);
@@ -29,9 +31,14 @@ static void other_text_is_never_a_uuid(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "a", "0F8FAD5B-D9CB-469F-A165-70867728950E", "0f8fad5b-d9cb-f69f-a165-70867728950e",
-        "0f8fad5bd9cb469fa16570867728950e1234", "0f8fad5b-d9cb-469f-a165-70867728950", "order/17",
-        "0f8fad5b-d9cb-069f-a165-70867728950e", "0f8fad5b-d9cb-469f-a165-70867728950g",
+        "a",
+        "0F8FAD5B-D9CB-469F-A165-70867728950E",
+        "0f8fad5b-d9cb-f69f-a165-70867728950e",
+        "0f8fad5bd9cb469fa16570867728950e1234",
+        "0f8fad5b-d9cb-469f-a165-70867728950",
+        "order/17",
+        "0f8fad5b-d9cb-069f-a165-70867728950e",
+        "0f8fad5b-d9cb-469f-a165-70867728950g",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         assert_false(fw_key_is_uuid(key_of(texts[i])));

@@ -1,5 +1,5 @@
-/* rcu_test.c - a reader never sees a reclaimed object: the ages it sees are counted, as rcutorture does.
- * SPDX-License-Identifier: Apache-2.0 */
+/* rcu_test.c - a reader never sees a reclaimed object: the ages it sees are counted, as rcutorture
+ * does. SPDX-License-Identifier: Apache-2.0 */
 #include "base/rcu.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* slab_test.c - blocks are never handed out twice, by any mix of threads. SPDX-License-Identifier: Apache-2.0 */
+/* slab_test.c - blocks are never handed out twice, by any mix of threads. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "base/slab.h"
 
 #include <pthread.h>
