@@ -13,7 +13,7 @@ FILE_MAX = 500
 FILE_MAX_TEST = 700
 FUNCTION_MAX = 60
 CODE_SUFFIXES = (
-    ".c", ".h", ".cc", ".cpp", ".py", ".cmake", ".sh", ".js", ".css", "CMakeLists.txt"
+    ".c", ".h", ".cc", ".cpp", ".py", ".cmake", ".sh", ".js", "CMakeLists.txt"
 )
 
 EMPTY_NAMES = re.compile(r"(?:^|[/_.-])(utils?|common|helpers?|misc|managers?)(?=[/_.-]|$)", re.I)
