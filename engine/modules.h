@@ -20,6 +20,8 @@ typedef struct fw_task_info {
 } fw_task_info;
 typedef struct fw_module_info {
     char *name, *version;
+    const char *processor; /* "x86-64" or "aarch64" */
+    bool native;           /* this program could load it */
     fw_task_info *tasks;
     size_t count;
 } fw_module_info;
@@ -48,6 +50,7 @@ typedef struct fw_task_entry {
     const fw_task_def *def;
     const fw_module *module;
     unsigned module_index;
+    unsigned index; /* its place in fw_modules_at */
 } fw_task_entry;
 /* NULL: no such name. Any thread, no lock. */
 const fw_task_entry *fw_modules_find(const fw_modules *modules, fw_span name);

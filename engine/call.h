@@ -1,0 +1,58 @@
+/* engine/call.h - one run of a task function: what fw_call is made of, and where its memory comes
+ * from.
+ *
+ * A fw_call lives on the stack of fw_call_run. What is handed out (strings, results, error texts)
+ * lives in the thread's arena and text buffer, which stay from call to call. The outcome is what
+ * the function said last; a negative return value makes it a failure in any case.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_ENGINE_CALL_H
+#define FW_ENGINE_CALL_H
+
+#include <stdbool.h>
+
+#include "base/json.h"
+#include "engine/arena.h"
+#include "engine/modules.h"
+
+enum {
+    FW_CALL_TEXT_KEEP = 256 * 1024, /* bytes of result kept from call to call */
+    FW_CALL_ERROR_MAX = 64 * 1024   /* bytes of an error text */
+};
+
+/* Owner only: one task thread. */
+typedef struct fw_call_thread {
+    fw_arena arena;
+    fw_buffer text; /* the result or the error of the last call */
+    bool running;
+    bool has_id;
+    char id[FW_ID_MAX + 1];
+} fw_call_thread;
+
+typedef enum fw_outcome { FW_OUTCOME_NONE = 0, FW_OUTCOME_RESULT, FW_OUTCOME_ERROR } fw_outcome;
+
+struct fw_call {
+    /* Immutable while it runs; other threads may read them (fw_cancelled). */
+    const fw_call_input *input;
+    const fw_task_entry *entry;
+    void *state, *tls;
+    fw_call_thread *thread;
+    /* Owner only. */
+    fw_outcome outcome;
+};
+
+/* False: no memory. */
+bool fw_call_thread_init(fw_call_thread *thread);
+void fw_call_thread_fini(fw_call_thread *thread);
+/* Runs the entry's function. state and tls are its module's. The output is valid until the next
+ * run. */
+void fw_call_run(fw_call_thread *thread, fw_call_output *output, const fw_task_entry *entry,
+                 void *state, void *tls, const fw_call_input *input);
+
+/* Building an error text piece by piece: begin empties and returns the thread's text; end makes it
+ * the call's outcome and this thread's fw_errmsg, and returns -FW_EINVAL. */
+fw_buffer *fw_call_error_begin(fw_call *call);
+int fw_call_error_end(fw_call *call);
+/* What fw_errmsg returns on this thread from now on; cut to what fits. */
+void fw_errmsg_set(const char *text, size_t len);
+
+#endif

@@ -1,0 +1,17 @@
+# Runs the compile line of docs/MODULES.md, word for word except for the compiler, on
+# docs/examples/mytasks.c.
+file(STRINGS ${SOURCE}/docs/MODULES.md lines REGEX "^cc .*mytasks\\.c")
+list(LENGTH lines count)
+if(NOT count EQUAL 1)
+    message(FATAL_ERROR "docs/MODULES.md has ${count} compile lines for mytasks.c instead of one")
+endif()
+file(REMOVE_RECURSE ${OUT})
+file(MAKE_DIRECTORY ${OUT})
+file(COPY ${SOURCE}/docs/examples/mytasks.c DESTINATION ${OUT})
+separate_arguments(words UNIX_COMMAND "${lines}")
+list(REMOVE_AT words 0)
+set(ENV{CPATH} ${SOURCE}/include)
+execute_process(COMMAND ${CC} ${words} WORKING_DIRECTORY ${OUT} RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "the line of docs/MODULES.md failed: ${lines}")
+endif()
