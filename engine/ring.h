@@ -1,0 +1,60 @@
+/* engine/ring.h - one level's queue: a bounded MPMC ring of 16-byte cells, claimed in batches.
+ *
+ * R1 first in, first out, in the order of claims.
+ * R2 a piece is delivered exactly once.
+ * R3 what the producer wrote before pushing a piece is visible to the thread that pops it.
+ * R4 no thread waits for another: a producer that is preempted between claim and publication hides
+ * the cells behind its own from consumers until it runs again, but stops no producer; a preempted
+ * consumer stops nobody. R5 fw_ring_is_empty goes by claims: once false, it stays false until a
+ * consumer took everything. SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_ENGINE_RING_H
+#define FW_ENGINE_RING_H
+
+#include "engine/pool.h"
+
+typedef struct fw_cell {
+    fw_atomic(uint64_t) tag; /* function << 16 | lap */
+    fw_atomic(void *) argument;
+} fw_cell;
+
+typedef struct fw_ring {
+    /* Immutable after init. */
+    fw_cell *cells;
+    uint64_t mask;
+    unsigned shift;
+    /* Producers. */
+    _Alignas(FW_APART) fw_atomic(uint64_t) enq;
+    fw_atomic(uint64_t) deq_seen; /* some earlier value of deq, so that deq's line is seldom read */
+    /* Consumers. */
+    _Alignas(FW_APART) fw_atomic(uint64_t) deq;
+    /* Nothing else shares the last line. */
+    _Alignas(FW_APART) char end[FW_APART];
+} fw_ring;
+
+/* size: a power of two, 2 to 2^24. 0 or -FW_ENOMEM. */
+int fw_ring_init(fw_ring *ring, size_t size);
+void fw_ring_fini(fw_ring *ring);
+
+/* Any thread; lock-free. Takes a prefix, by one claim, and returns its length; 0: no room.
+ * Functions must not be NULL. */
+size_t fw_ring_push(fw_ring *ring, const fw_work *work, size_t count);
+/* Any thread; lock-free. Up to max pieces, by one claim; 0: empty, or the first piece is claimed
+ * and not yet published. */
+size_t fw_ring_pop(fw_ring *ring, fw_work *out, size_t max);
+
+/* Pieces claimed by producers and not by consumers. Any thread; wait-free. */
+size_t fw_ring_depth(const fw_ring *ring);
+static inline bool fw_ring_is_empty(const fw_ring *ring)
+{
+    return fw_ring_depth(ring) == 0;
+}
+/* Positions ever claimed, for ages: by producers, by consumers. */
+uint64_t fw_ring_pushed(const fw_ring *ring);
+uint64_t fw_ring_popped(const fw_ring *ring);
+
+#ifdef FW_CHECK
+/* At a quiet point only. */
+bool fw_ring_is_valid(const fw_ring *ring);
+#endif
+
+#endif
