@@ -1,0 +1,50 @@
+/* net/registry.h - who has registered as a subworker, and when it was last heard of.
+ *
+ * Readers (dispatch, dashboard) walk a published table inside an RCU read section and never wait;
+ * writers (registrations, the sweep) take a mutex and publish a new table when the set changes; a
+ * beat only stores a time. Time is an argument (monotonic). The states are those of protocol 14.3
+ * that outlast a message: active, inactive, and gone. SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_NET_REGISTRY_H
+#define FW_NET_REGISTRY_H
+
+#include "base/atomic.h"
+#include "net/message.h"
+
+typedef struct fw_registry fw_registry;
+
+enum { FW_WORKER_TEXT_MAX = 255 };
+
+typedef struct fw_worker_entry {
+    /* Immutable once published. */
+    char id[FW_WORKER_TEXT_MAX + 1], address[FW_WORKER_TEXT_MAX + 1];
+    int64_t registered_wall_ns;
+    /* Shared, atomic. */
+    fw_atomic(int64_t) last_seen_ns;
+    fw_atomic(int64_t) last_seen_wall_ns;
+    fw_atomic(int) active; /* its own word for it, and heard of lately */
+} fw_worker_entry;
+
+typedef struct fw_registry_config {
+    size_t workers_max;
+    int64_t stale_ns; /* silence that makes inactive */
+    int64_t gone_ns;  /* silence that removes */
+} fw_registry_config;
+
+/* NULL: no memory. */
+fw_registry *fw_registry_create(const fw_registry_config *config);
+void fw_registry_destroy(fw_registry *registry);
+
+/* A registration or a beat. A known id with another address is another process: its entry is made
+ * anew. 0, -FW_EINVAL (with a sentence in error), -FW_EFULL, -FW_ENOMEM. Any thread. */
+int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
+                     const fw_registration *registration, int64_t now_ns);
+/* Marks the silent, removes the long silent. About every second. */
+void fw_registry_sweep(fw_registry *registry, int64_t now_ns);
+/* In the order of registration, until visit returns false. Any thread; takes no lock; entries are
+ * valid during the call. */
+void fw_registry_each(fw_registry *registry,
+                      bool (*visit)(void *context, const fw_worker_entry *worker), void *context);
+/* Any thread; no lock. */
+void fw_registry_count(fw_registry *registry, size_t *total, size_t *active);
+
+#endif

@@ -1,0 +1,163 @@
+/* registry_test.c - registrations, beats, silence, and readers that never wait.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "net/registry.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/rcu.h"
+
+static fw_span span(const char *text)
+{
+    return (fw_span){text, strlen(text)};
+}
+
+static fw_registry *make(size_t workers_max)
+{
+    fw_registry_config config = {workers_max, 30 * FW_NS_PER_S, 600 * FW_NS_PER_S};
+    fw_registry *registry = fw_registry_create(&config);
+    assert_non_null(registry);
+    return registry;
+}
+
+static int note(fw_registry *registry, const char *id, const char *address, const char *status,
+                int64_t at_s)
+{
+    char error[128];
+    fw_registration r = {.id = span(id), .address = span(address), .status = span(status)};
+    return fw_registry_note(registry, error, sizeof error, &r, at_s * FW_NS_PER_S);
+}
+
+typedef struct seen {
+    char ids[64], last_address[256];
+    size_t active;
+} seen;
+
+static bool look(void *context, const fw_worker_entry *worker)
+{
+    seen *s = context;
+    strncat(s->ids, worker->id, sizeof s->ids - strlen(s->ids) - 1);
+    snprintf(s->last_address, sizeof s->last_address, "%s", worker->address);
+    /* Relaxed: one thread. */
+    s->active += fw_load_relaxed(&worker->active) != 0;
+    return true;
+}
+
+static seen look_at(fw_registry *registry)
+{
+    seen s = {.ids = ""};
+    fw_registry_each(registry, look, &s);
+    return s;
+}
+
+static void silence_makes_inactive_then_gone(void **state)
+{
+    (void)state;
+    fw_registry *registry = make(10);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 0), 0);
+    assert_int_equal(note(registry, "b", "tcp://h:2", "active", 0), 0);
+    assert_int_equal(note(registry, "b", "tcp://h:2", "active", 25), 0);
+    fw_registry_sweep(registry, 31 * FW_NS_PER_S);
+    assert_string_equal(look_at(registry).ids, "ab");
+    assert_int_equal(look_at(registry).active, 1);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 40), 0);
+    assert_int_equal(look_at(registry).active, 2);
+    fw_registry_sweep(registry, 626 * FW_NS_PER_S);
+    assert_string_equal(look_at(registry).ids, "a");
+    fw_registry_sweep(registry, 2000 * FW_NS_PER_S);
+    assert_string_equal(look_at(registry).ids, "");
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+/* C-094: a known id with another address is another process. */
+static void C_094_a_new_address_is_taken(void **state)
+{
+    (void)state;
+    fw_registry *registry = make(10);
+    note(registry, "a", "tcp://h:1", "active", 0);
+    note(registry, "a", "tcp://h:9", "active", 1);
+    assert_string_equal(look_at(registry).ids, "a");
+    assert_string_equal(look_at(registry).last_address, "tcp://h:9");
+    note(registry, "a", "tcp://h:9", "inactive", 2);
+    assert_int_equal(look_at(registry).active, 0);
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+/* C-093: bad input has a sentence for an answer. */
+static void C_093_bad_input_is_explained(void **state)
+{
+    (void)state;
+    char error[128] = "", longer[300];
+    fw_registry *registry = make(2);
+    memset(longer, 'x', sizeof longer);
+    fw_registration r = {.id = span(""), .address = span("tcp://h:1"), .status = span("active")};
+    assert_int_equal(fw_registry_note(registry, error, sizeof error, &r, 0), -FW_EINVAL);
+    assert_non_null(strstr(error, "subworker_id"));
+    r.id = (fw_span){longer, sizeof longer};
+    assert_int_equal(fw_registry_note(registry, error, sizeof error, &r, 0), -FW_EINVAL);
+    r.id = span("a");
+    r.address = span("");
+    assert_int_equal(fw_registry_note(registry, error, sizeof error, &r, 0), -FW_EINVAL);
+    assert_non_null(strstr(error, "address"));
+    assert_int_equal(note(registry, "a", "x", "active", 0), 0);
+    assert_int_equal(note(registry, "b", "x", "active", 0), 0);
+    assert_int_equal(note(registry, "c", "x", "active", 0), -FW_EFULL);
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+static fw_atomic(int) stop;
+
+static void *keep_reading(void *argument)
+{
+    size_t total, active;
+    /* Relaxed: a flag. */
+    while (!fw_load_relaxed(&stop)) {
+        fw_registry_count(argument, &total, &active);
+        assert_true(active <= total && total <= 64);
+    }
+    return NULL;
+}
+
+static void readers_see_whole_tables(void **state)
+{
+    (void)state;
+    fw_registry *registry = make(64);
+    pthread_t readers[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, keep_reading, registry), 0);
+    for (int round = 0; round < 3000; round++) {
+        char id[16], address[16];
+        snprintf(id, sizeof id, "w%d", round % 64);
+        snprintf(address, sizeof address, "h%d", round / 64);
+        assert_int_equal(note(registry, id, address, "active", round), 0);
+        if (round % 100 == 99)
+            fw_registry_sweep(registry, (round + 580) * FW_NS_PER_S);
+    }
+    /* Relaxed: a flag. */
+    fw_store_relaxed(&stop, 1);
+    for (int i = 0; i < 2; i++)
+        pthread_join(readers[i], NULL);
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(silence_makes_inactive_then_gone),
+        cmocka_unit_test(C_094_a_new_address_is_taken),
+        cmocka_unit_test(C_093_bad_input_is_explained),
+        cmocka_unit_test(readers_see_whole_tables),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
