@@ -30,7 +30,7 @@ struct fw_port {
     void *context;
     fw_role role;
     unsigned protocol; /* our SP number */
-    unsigned level;    /* the owner's own */
+    unsigned bound;    /* TCP port number, for people */
     /* The peer has shaken hands. May be NULL. On the reading thread; must not block. */
     void (*ready)(const fw_port *port, fw_connection *connection);
     /* What has arrived, never empty. How many bytes were used (whole messages; none, if none is

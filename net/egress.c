@@ -173,9 +173,9 @@ static void end_detour(fw_exchange *exchange, const fw_reply_to *reply, uint32_t
     fw_rcu_read_unlock();
 }
 
-/* An answer that cannot be written: the peer will not get it, so it had better know that. */
-static void give_up(fw_exchange *exchange, const fw_reply_to *reply)
+void fw_gather_give_up(fw_gather *gather, const fw_reply_to *reply)
 {
+    fw_exchange *exchange = gather->exchange;
     /* Relaxed: a figure to be shown. */
     fw_add_relaxed(&exchange->traffic.answers_dropped, 1);
     fw_rcu_read_lock();
@@ -196,7 +196,7 @@ void fw_gather_message(fw_gather *gather, const fw_reply_to *reply, fw_span body
     close_frame(place);
     size_t len = FW_SP_LENGTH_BYTES + words_len + body.len;
     if (words_len == 0 || !make_room(gather, place, len)) {
-        give_up(gather->exchange, reply);
+        fw_gather_give_up(gather, reply);
         return;
     }
     fw_parcel *parcel = place->parcel;
@@ -225,7 +225,7 @@ fw_frame_writer *fw_gather_frame(fw_gather *gather, const fw_reply_to *reply, si
     unsigned char words[FW_DETOUR_BYTES];
     size_t words_len = way_back(gather->exchange, words, reply);
     if (words_len == 0 || !make_room(gather, place, PREFIX_MAX + FW_FRAME_HEADER + size)) {
-        give_up(gather->exchange, reply);
+        fw_gather_give_up(gather, reply);
         return NULL;
     }
     fw_parcel *parcel = place->parcel;

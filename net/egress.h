@@ -42,6 +42,9 @@ void fw_gather_message(fw_gather *gather, const fw_reply_to *reply, fw_span body
 fw_frame_writer *fw_gather_frame(fw_gather *gather, const fw_reply_to *reply, size_t size);
 /* The record is complete; it finishes so many items. */
 void fw_gather_recorded(fw_gather *gather, const fw_reply_to *reply, uint32_t finishes);
+/* An answer that could not be written (no memory): counted, and its connection closed, so that the
+ * peer knows. */
+void fw_gather_give_up(fw_gather *gather, const fw_reply_to *reply);
 void fw_gather_flush(fw_gather *gather);
 
 #endif

@@ -1,0 +1,371 @@
+/* net/intake.c - see net/intake.h.
+ *
+ * Invariant: fw_connection_expect is called once for each answer that will finish something, before
+ * the request goes up, because it may be answered on another thread before the call returns.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "net/intake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "net/frame.h"
+#include "net/message_json.h"
+#include "net/server.h"
+#include "net/sp.h"
+
+enum {
+    SUBMISSIONS = 256,         /* that go up in one call */
+    BATCH_MEMBERS_MAX = 100000 /* of one JSON batch */
+};
+
+static const char draining_text[] = "control plane is shutting down";
+
+typedef struct intake {
+    fw_net *net;
+    const fw_port *port;
+    fw_connection *connection;
+    fw_scratch *scratch;
+    size_t count;
+    fw_submission items[SUBMISSIONS];
+} intake;
+
+static bool is_draining(intake *in)
+{
+    /* Relaxed: a task that comes at the very moment may go either way. */
+    return fw_load_relaxed(&in->net->draining);
+}
+
+/* What was decoded goes up; after it the scratch may be reused. */
+static void submit(intake *in)
+{
+    if (in->count == 0)
+        return;
+    size_t count = in->count;
+    in->count = 0;
+    in->net->ops.submit(in->net->ops.context, in->items, count);
+}
+
+/* The place for the next submission. */
+static fw_submission *next_place(intake *in)
+{
+    if (in->count == SUBMISSIONS)
+        submit(in);
+    return &in->items[in->count];
+}
+
+/* ---- Batches: all or none ---- */
+
+/* => room for the members, or NULL. */
+static fw_submission *batch_room(size_t count)
+{
+    if (count > BATCH_MEMBERS_MAX)
+        return NULL;
+    return malloc((count > 0 ? count : 1) * sizeof(fw_submission));
+}
+
+static void take_json_batch(intake *in, fw_json_tasks *tasks)
+{
+    const char *error = NULL;
+    fw_refusal reason = FW_REFUSED_MALFORMED;
+    fw_submission *items = batch_room(tasks->count);
+    size_t count = 0;
+    if (!items) {
+        error = "tasks: more members than a batch may have, or no memory";
+        reason = FW_REFUSED_TOO_BIG;
+    } else if (is_draining(in)) {
+        error = draining_text;
+        reason = FW_REFUSED_DRAINING;
+    }
+    while (!error && count < tasks->count) {
+        int got = fw_json_tasks_next(tasks, &items[count]);
+        if (got == 0)
+            break;
+        if (got < 0) {
+            error = tasks->complaint.sentence;
+            reason = tasks->complaint.reason;
+            break;
+        }
+        /* One answer for all; the members have none of their own. */
+        items[count++].reply = (fw_reply_to){.form = FW_REPLY_NONE};
+    }
+    fw_connection_expect(in->connection, 1);
+    submit(in);
+    if (error)
+        fw_net_refuse_json(in->net, &tasks->reply, (fw_span){"", 0}, reason, error, true);
+    else
+        in->net->ops.submit_batch(in->net->ops.context, items, count, &tasks->reply);
+    free(items);
+}
+
+/* reply->item tells fw_net_answer_batch how many items there are. */
+static void take_frame_batch(intake *in, fw_frame *frame)
+{
+    fw_reply_to reply = frame->reply;
+    reply.item = (uint16_t)frame->count;
+    fw_submission *items = batch_room(frame->count);
+    size_t count = 0;
+    int err = items ? 0 : FW_ENOMEM;
+    const char *error = items ? NULL : "no memory";
+    fw_connection_expect(in->connection, frame->count);
+    if (reply.detour > 0)
+        fw_detours_expect(fw_connection_detours(in->connection), reply.detour, frame->count);
+    while (!error) {
+        int got = fw_frame_next_submission(frame, &items[count], in->scratch);
+        if (got == 0)
+            break;
+        if (got < 0) {
+            err = -got;
+            error = frame->error;
+            break;
+        }
+        reply.flags |= items[count++].reply.flags;
+    }
+    submit(in);
+    if (!error && is_draining(in)) {
+        err = FW_ECLOSED;
+        error = draining_text;
+    }
+    if (error) {
+        reply.item = 0;
+        fw_net_count_refusal(in->net,
+                             err == FW_ECLOSED ? FW_REFUSED_DRAINING : FW_REFUSED_MALFORMED);
+        fw_net_refuse_items(in->net, &reply, (uint16_t)frame->count, err, error);
+    } else if (count > 0) {
+        in->net->ops.submit_batch(in->net->ops.context, items, count, &reply);
+    }
+    free(items);
+}
+
+/* ---- Native frames ---- */
+
+static void take_submissions(intake *in, fw_frame *frame)
+{
+    for (;;) {
+        fw_submission *place = next_place(in);
+        int got = fw_frame_next_submission(frame, place, in->scratch);
+        if (got == 0)
+            return;
+        fw_reply_to reply = got > 0 ? place->reply : frame->reply;
+        fw_connection_expect(in->connection, 1);
+        if (got < 0) {
+            fw_net_count_refusal(in->net, FW_REFUSED_MALFORMED);
+            fw_net_refuse_items(in->net, &reply, 1, -got, frame->error);
+        } else if (is_draining(in)) {
+            fw_net_answer_refusal(in->net, &reply, place->id, FW_REFUSED_DRAINING, draining_text);
+        } else {
+            in->count++;
+        }
+    }
+}
+
+static void take_queries(intake *in, fw_frame *frame)
+{
+    submit(in);
+    for (;;) {
+        fw_query query;
+        int got = fw_frame_next_query(frame, &query);
+        if (got == 0)
+            return;
+        fw_connection_expect(in->connection, 1);
+        if (got > 0) {
+            in->net->ops.query(in->net->ops.context, &query);
+        } else {
+            fw_net_count_refusal(in->net, FW_REFUSED_MALFORMED);
+            fw_net_refuse_items(in->net, &frame->reply, 1, -got, frame->error);
+        }
+    }
+}
+
+static void refuse_frame(intake *in, const fw_frame *frame, int err)
+{
+    uint32_t count = frame->count;
+    if (count == 0 || count > UINT16_MAX)
+        count = 1;
+    fw_connection_expect(in->connection, count);
+    if (frame->reply.detour > 0)
+        fw_detours_expect(fw_connection_detours(in->connection), frame->reply.detour, count);
+    fw_net_count_refusal(in->net, err == -FW_EBIG ? FW_REFUSED_TOO_BIG : FW_REFUSED_MALFORMED);
+    fw_net_refuse_items(in->net, &frame->reply, (uint16_t)count, -err, frame->error);
+}
+
+/* => false: the peer does not speak this protocol. */
+static bool take_frame(intake *in, fw_span body, const fw_reply_to *reply)
+{
+    fw_frame frame;
+    int err = fw_frame_open(&frame, body, reply);
+    if (err < 0) {
+        refuse_frame(in, &frame, err);
+        return true;
+    }
+    switch (frame.type) {
+    case FW_FRAME_SUBMIT:
+        if (frame.flags & FW_FRAME_ALL_OR_NONE) {
+            take_frame_batch(in, &frame);
+            return true;
+        }
+        if (reply->detour > 0)
+            fw_detours_expect(fw_connection_detours(in->connection), reply->detour, frame.count);
+        take_submissions(in, &frame);
+        return true;
+    case FW_FRAME_QUERY:
+        if (reply->detour > 0)
+            fw_detours_expect(fw_connection_detours(in->connection), reply->detour, frame.count);
+        take_queries(in, &frame);
+        return true;
+    case FW_FRAME_PING:
+        fw_net_answer_ping(in->net, &frame.reply, fw_frame_ping(&frame));
+        return true;
+    case FW_FRAME_HELLO:
+        fw_net_answer_hello(in->net, &frame.reply);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- JSON ---- */
+
+/* Protocol 3.5: one clear line. */
+static void report_pickle(intake *in)
+{
+    if (!fw_log_enabled(FW_LOG_WARN))
+        return;
+    char peer[FW_PEER_MAX];
+    fw_connection_peer(in->connection, peer);
+    fw_log(FW_LOG_WARN, "net.pickle",
+           "%s, port %u: pickle serialization is not supported; set "
+           "FASTWORKER_SERIALIZATION_FORMAT=JSON",
+           peer, in->port->bound);
+}
+
+static void refuse(intake *in, const fw_reply_to *reply, const fw_complaint *complaint, bool batch)
+{
+    if (complaint->reason == FW_REFUSED_PICKLE)
+        report_pickle(in);
+    fw_connection_expect(in->connection, 1);
+    fw_net_refuse_json(in->net, reply, complaint->id, complaint->reason, complaint->sentence,
+                       batch);
+}
+
+static void take_tasks(intake *in, fw_span body, const fw_reply_to *reply)
+{
+    fw_json_tasks tasks;
+    if (fw_json_tasks_open(&tasks, in->scratch, body, reply) < 0) {
+        refuse(in, &tasks.reply, &tasks.complaint, tasks.batch);
+        return;
+    }
+    if (tasks.batch) {
+        take_json_batch(in, &tasks);
+        return;
+    }
+    fw_submission *place = next_place(in);
+    if (fw_json_tasks_next(&tasks, place) <= 0) {
+        refuse(in, &tasks.reply, &tasks.complaint, false);
+        return;
+    }
+    fw_connection_expect(in->connection, 1);
+    if (is_draining(in))
+        fw_net_answer_refusal(in->net, &place->reply, place->id, FW_REFUSED_DRAINING,
+                              draining_text);
+    else
+        in->count++;
+}
+
+static void take_query(intake *in, fw_span body, const fw_reply_to *reply)
+{
+    fw_query query = {.reply = *reply};
+    fw_complaint complaint;
+    submit(in);
+    if (fw_json_query_read(&query, &complaint, in->scratch, body, reply) < 0) {
+        refuse(in, &query.reply, &complaint, false);
+        return;
+    }
+    fw_connection_expect(in->connection, 1);
+    in->net->ops.query(in->net->ops.context, &query);
+}
+
+static void take_registration(intake *in, fw_span body, const fw_reply_to *reply)
+{
+    fw_registration registration = {.reply = *reply};
+    fw_complaint complaint;
+    submit(in);
+    if (fw_json_registration_read(&registration, &complaint, in->scratch, body, reply) < 0) {
+        refuse(in, &registration.reply, &complaint, false);
+        return;
+    }
+    fw_connection_expect(in->connection, 1);
+    in->net->ops.registration(in->net->ops.context, &registration);
+}
+
+/* ---- Messages ---- */
+
+/* => false: the connection has to end. */
+static bool take_message(intake *in, fw_span message)
+{
+    fw_sp_request request;
+    if (!fw_sp_request_read(&request, message))
+        return false;
+    fw_reply_to reply = {.connection = fw_connection_number(in->connection),
+                         .request = request.id,
+                         .form = FW_REPLY_JSON};
+    fw_detours *detours = fw_connection_detours(in->connection);
+    if (FW_UNLIKELY(request.detours > 0)) {
+        reply.detour = fw_detours_add(detours, request.words);
+        if (reply.detour == 0)
+            return false;
+    }
+    bool good = true;
+    bool frame = fw_frame_is(request.body);
+    if (!frame && reply.detour > 0)
+        fw_detours_expect(detours, reply.detour, 1);
+    if (frame)
+        good = take_frame(in, request.body, &reply);
+    else if (in->port->role == FW_ROLE_TASKS)
+        take_tasks(in, request.body, &reply);
+    else if (in->port->role == FW_ROLE_QUERIES)
+        take_query(in, request.body, &reply);
+    else
+        take_registration(in, request.body, &reply);
+    if (FW_UNLIKELY(reply.detour > 0))
+        fw_detours_end(detours, reply.detour, 1); /* the use that fw_detours_add gave us */
+    return good;
+}
+
+ssize_t fw_intake_deliver(const fw_port *port, fw_connection *connection,
+                          const unsigned char *bytes, size_t len)
+{
+    fw_net *net = port->context;
+    fw_gather *gather = fw_egress_mine(&net->exchange);
+    if (!gather)
+        return -1;
+    intake in;
+    in.net = net;
+    in.port = port;
+    in.connection = connection;
+    in.scratch = fw_gather_scratch(gather);
+    in.count = 0;
+    size_t used = 0;
+    uint64_t messages = 0;
+    bool good = true;
+    while (good && used < len && !fw_connection_is_choked(connection)) {
+        fw_span message;
+        size_t size;
+        fw_sp_outcome outcome =
+            fw_sp_next(&message, &size, bytes + used, len - used, net->exchange.limits.message_max);
+        if (outcome == FW_SP_MORE)
+            break;
+        if (outcome == FW_SP_TOO_BIG)
+            fw_net_count_refusal(net, FW_REFUSED_TOO_BIG);
+        good = outcome == FW_SP_MESSAGE && take_message(&in, message);
+        used += good ? size : 0;
+        messages += good ? 1 : 0;
+    }
+    submit(&in);
+    fw_scratch_reset(in.scratch);
+    fw_gather_flush(gather);
+    /* Relaxed: a figure to be shown. */
+    fw_add_relaxed(&net->exchange.traffic.messages_in, messages);
+    return good ? (ssize_t)used : -1;
+}

@@ -1,0 +1,53 @@
+/* net/server.h - what is inside an fw_net, for the files of this room.
+ *
+ *   listener --bytes--> connection --whole reads--> intake --structs--> the owner's table
+ * (fw_net_ops) ^                                                |
+ *                           +---- parcels -- egress <--- answers <-----------+
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_NET_SERVER_H
+#define FW_NET_SERVER_H
+
+#include "net/address.h"
+#include "net/egress.h"
+#include "net/listener.h"
+#include "net/net.h"
+
+typedef struct fw_discovery fw_discovery;
+typedef struct fw_callbacks fw_callbacks;
+
+/* Four for tasks, one for queries, one for registrations, and perhaps another one for those. */
+enum { FW_QUERY_PORT = 4, FW_REGISTRATION_PORT = 5, FW_PORTS = 6, FW_PORTS_MAX = 7 };
+
+struct fw_net {
+    /* Immutable after start. */
+    fw_net_ops ops;
+    fw_port ports[FW_PORTS_MAX];
+    fw_listener *listeners[FW_PORTS_MAX];
+    char address[FW_TCP_ADDRESS_MAX]; /* as announced */
+    fw_exchange exchange;
+    fw_discovery *discovery;
+    fw_callbacks *callbacks;
+    /* Shared, atomic. */
+    fw_atomic(bool) draining;
+    fw_atomic(uint64_t) refused[FW_REFUSALS];
+};
+
+/* Counts a refusal. */
+static inline void fw_net_count_refusal(fw_net *net, fw_refusal reason)
+{
+    /* Relaxed: a figure to be shown. */
+    fw_add_relaxed(&net->refused[reason], 1);
+}
+
+/* answers.c: refusals with a sentence that names what is wrong. `batch`: the shape of a batch's
+ * answer. */
+void fw_net_refuse_json(fw_net *net, const fw_reply_to *reply, fw_span id, fw_refusal reason,
+                        const char *sentence, bool batch);
+/* A run of items of a native frame, from reply->item on. */
+void fw_net_refuse_items(fw_net *net, const fw_reply_to *reply, uint16_t count, int err,
+                         const char *text);
+void fw_net_answer_ping(fw_net *net, const fw_reply_to *reply, fw_span bytes);
+void fw_net_answer_hello(fw_net *net, const fw_reply_to *reply);
+
+#endif
