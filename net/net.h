@@ -39,13 +39,15 @@ typedef struct fw_net_config {
 } fw_net_config;
 void fw_net_config_default(fw_net_config *config);
 
-/* Binds everything or nothing. On failure error holds "tcp://...: address in use" and so on;
- * -FW_EPERM: cannot bind. */
+/* Binds everything or nothing. On failure error holds "tcp://...: address in use" and so on; -FW_EPERM:
+ * cannot bind. *out is set before the first call of the table. */
 int fw_net_start(fw_net **out, char *error, size_t error_capacity, const fw_net_config *config,
                  const fw_net_ops *ops);
 /* No new connections and requests: tasks still sent are refused as DRAINING ("control plane is
  * shutting down"), queries go on. */
 void fw_net_drain(fw_net *net);
+/* Waits until everything that was answered has been sent, at most limit_ns. */
+void fw_net_settle(fw_net *net, int64_t limit_ns);
 /* Sends what is gathered (at most limit_ns), closes everything, frees. */
 void fw_net_stop(fw_net *net, int64_t limit_ns);
 

@@ -230,10 +230,11 @@ static int start(fw_net **out, char *error, size_t error_capacity, const fw_net_
         tear_down(net);
         return err;
     }
+    /* The table's functions may answer, so their owner has the net before the first call. */
+    *out = net;
     for (unsigned i = 0; i < FW_PORTS_MAX; i++)
         if (net->listeners[i])
             fw_listener_run(net->listeners[i]);
-    *out = net;
     return 0;
 }
 
@@ -274,6 +275,23 @@ static void close_one(void *context, fw_connection *connection)
     fw_connection_close(connection, FW_CLOSED_BY_US);
 }
 
+static void settle_until(fw_net *net, int64_t until_ns)
+{
+    fw_net_flush(net);
+    for (;;) {
+        size_t busy = 0;
+        fw_exchange_each(&net->exchange, count_unsent, &busy);
+        if (busy == 0 || fw_now_ns() >= until_ns)
+            return;
+        nng_msleep(STOP_LOOK_MS);
+    }
+}
+
+void fw_net_settle(fw_net *net, int64_t limit_ns)
+{
+    settle_until(net, fw_now_ns() + limit_ns);
+}
+
 void fw_net_stop(fw_net *net, int64_t limit_ns)
 {
     if (!net)
@@ -282,14 +300,7 @@ void fw_net_stop(fw_net *net, int64_t limit_ns)
     int64_t until = fw_now_ns() + limit_ns;
     close_ports(net);
     fw_discovery_silence(net->discovery);
-    fw_net_flush(net);
-    for (;;) {
-        size_t busy = 0;
-        fw_exchange_each(&net->exchange, count_unsent, &busy);
-        if (busy == 0 || fw_now_ns() >= until)
-            break;
-        nng_msleep(STOP_LOOK_MS);
-    }
+    settle_until(net, until);
     int64_t left = until - fw_now_ns();
     fw_callbacks_stop(net->callbacks, left > 0 ? left : 0);
     net->callbacks = NULL;
