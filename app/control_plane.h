@@ -1,0 +1,33 @@
+/* app/control_plane.h - the control plane, composed: built in order, torn down in reverse.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_CONTROL_PLANE_H
+#define FW_APP_CONTROL_PLANE_H
+
+#include "app/lifecycle.h"
+#include "app/settings.h"
+#include "web/web.h"
+
+typedef struct fw_control_plane {
+    const fw_settings *settings;
+    unsigned threads;
+    int64_t started_ns, started_wall_ns;
+    fw_modules *modules;
+    fw_cache *cache;
+    fw_registry *registry;
+    fw_lifecycle life;
+    fw_engine *engine;
+    fw_net *net;
+    fw_web *web; /* NULL: no dashboard */
+    fw_atomic(int) draining;
+} fw_control_plane;
+
+/* Builds, serves until SIGTERM or SIGINT, drains. The exit code. All signals are blocked by the
+ * caller before any thread exists. */
+int fw_control_plane_run(const fw_settings *settings);
+
+/* What the web room shows; context is the fw_control_plane. */
+fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane);
+/* The Prometheus text; context is the fw_control_plane. */
+void fw_metrics_write(void *context, fw_buffer *out);
+
+#endif

@@ -1,0 +1,205 @@
+/* app/ending.c - the second crossing: a task ran, or was ended otherwise; its result is stored, its
+ * askers are told.
+ *
+ * Runs on the thread that ended the task: a task thread, NNG's for a cancel, the engine's timer
+ * thread for a deadline. A result's bytes are borrowed from the call that made them until this
+ * returns. SPDX-License-Identifier: Apache-2.0 */
+#include "app/lifecycle_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/rcu.h"
+
+/* The run that this thread has just ended; from run to done. */
+static _Thread_local fw_call_output my_output;
+static _Thread_local unsigned my_thread;
+
+static int cancel_requested(const void *context)
+{
+    return fw_task_cancel_requested(context);
+}
+
+static const fw_task_entry *entry_of(const fw_task *task)
+{
+    FW_ASSERT(task->owner);
+    return task->owner;
+}
+
+fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
+{
+    fw_lifecycle *life = context;
+    char buffer[FW_UUID_TEXT];
+    const fw_task_entry *entry = entry_of(task);
+    fw_call_input input = {
+        .id = fw_record_id(task, buffer),
+        .name = fw_record_name(task),
+        .args = fw_record_args(task),
+        .kwargs = fw_record_kwargs(task),
+        .attempt = task->attempt,
+        .deadline_ns = task->timeout_ns > 0 ? fw_now_ns() + task->timeout_ns : 0,
+        .cancelled = cancel_requested,
+        .cancelled_context = task,
+        .thread = thread,
+    };
+    my_thread = thread;
+    fw_run_counts_add(life->counts, entry->index, task->level, FW_COUNT_STARTED, 1, thread);
+    fw_modules_call(life->modules, entry, &input, &my_output);
+    return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
+}
+
+/* "Task timed out after 0.2s", seconds as Python prints a float. */
+static fw_span timeout_text(const fw_task *task, char *out, size_t capacity)
+{
+    fw_buffer number = {0};
+    fw_buffer_json_double(&number, (double)task->timeout_ns / 1e9);
+    int len = snprintf(out, capacity, "Task timed out after %.*ss", (int)number.len,
+                       number.data ? number.data : "");
+    fw_buffer_fini(&number);
+    return (fw_span){out, (size_t)len};
+}
+
+static fw_span literal(const char *text)
+{
+    return (fw_span){text, strlen(text)};
+}
+
+/* What happened, in the words that the wire expects. */
+static void describe(fw_cache_item *item, const fw_task *task, int why, char *text, size_t capacity)
+{
+    if (why == FW_ENDED_BY_DEADLINE)
+        item->error = timeout_text(task, text, capacity);
+    else if (why == FW_ENDED_BY_STOP)
+        item->error = literal("control plane is shutting down");
+    else if (why == FW_ENDED_BY_CANCEL)
+        item->error = literal("Task cancelled");
+    else if (item->status == FW_CANCELLED)
+        item->error = literal("Task cancelled after execution");
+    else if (my_output.success)
+        item->result = my_output.result;
+    else
+        item->error = my_output.error;
+}
+
+static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state status)
+{
+    fw_run_count kind = FW_COUNT_FAILURE;
+    if (why == FW_ENDED_BY_DEADLINE)
+        kind = FW_COUNT_TIMEOUT;
+    else if (status == FW_SUCCESS)
+        kind = FW_COUNT_SUCCESS;
+    else if (status == FW_CANCELLED)
+        kind = FW_COUNT_CANCELLED;
+    unsigned thread = why == FW_ENDED_BY_RUN ? my_thread : life->threads;
+    size_t place = entry_of(task)->index;
+    fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
+    int64_t ran_ns = task->finished_wall_ns - task->started_wall_ns;
+    if (why == FW_ENDED_BY_RUN && ran_ns > 0)
+        fw_run_counts_add(life->counts, place, task->level, FW_COUNT_RUN_NS, (uint64_t)ran_ns,
+                          thread);
+}
+
+/* Tells everybody who waits for this task. */
+static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *view)
+{
+    fw_record *record = fw_record_of(task);
+    fw_waiter *waiter = fw_waiters_close(task);
+    if (fw_reply_wants_result(&record->first))
+        fw_net_answer_result(life->net, &record->first, view);
+    while (waiter) {
+        fw_waiter *next = waiter->next;
+        if (fw_waiter_claim(waiter)) {
+            if (waiter->until_ns != 0)
+                fw_net_answer_query(life->net, &waiter->reply, FW_FOUND, waiter->native, view);
+            else
+                fw_net_answer_result(life->net, &waiter->reply, view);
+        }
+        fw_waiter_release(&life->waiters, waiter);
+        waiter = next;
+    }
+}
+
+/* The id had ended before it was asked for again: everybody gets the stored end. */
+static void answer_known(fw_lifecycle *life, fw_task *task)
+{
+    char buffer[FW_UUID_TEXT];
+    fw_cache_item item;
+    fw_result_view view = {.key = task->key,
+                           .id = fw_record_id(task, buffer),
+                           .status = FW_FAILURE,
+                           .error = literal("the result is no longer kept")};
+    fw_rcu_read_lock();
+    if (fw_cache_get(life->cache, task->key, 0, false, &item) == FW_CACHE_FOUND)
+        view = fw_view_of_item(&item);
+    /* Relaxed: a count. */
+    fw_add_relaxed(&life->from_cache, 1);
+    answer_all(life, task, &view);
+    fw_rcu_read_unlock();
+}
+
+void fw_lifecycle_done(void *context, fw_task *task, int why)
+{
+    fw_lifecycle *life = context;
+    char buffer[FW_UUID_TEXT], text[96];
+    if (fw_record_of(task)->known) {
+        answer_known(life, task);
+        return;
+    }
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    fw_cache_item item = {
+        .key = task->key,
+        .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
+        .status = fw_task_state(task),
+        .level = task->level,
+        .attempt = task->attempt,
+        .created_wall_ns = task->created_wall_ns,
+        .started_wall_ns = task->started_wall_ns,
+        .finished_wall_ns = task->finished_wall_ns,
+        .name = fw_record_name(task),
+        .callback = fw_record_callback(task),
+    };
+    describe(&item, task, why, text, sizeof text);
+    fw_result_view view = fw_view_of_item(&item);
+    fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, fw_now_ns());
+    count_end(life, task, why, item.status);
+    answer_all(life, task, &view);
+    if (item.callback.len > 0)
+        fw_net_callback(life->net, &view);
+    if (why != FW_ENDED_BY_RUN)
+        fw_net_flush(life->net);
+}
+
+void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s)
+{
+    char text[384];
+    int64_t wall = fw_wall_ns();
+    int len = snprintf(text, sizeof text, "Task %.*s not found",
+                       (int)(s->name.len > 300 ? 300 : s->name.len), s->name.ptr);
+    fw_cache_item item = {
+        .key = s->key,
+        .id = fw_key_is_uuid(s->key) ? (fw_span){0} : s->id,
+        .status = FW_FAILURE,
+        .level = s->level,
+        .attempt = 1,
+        .created_wall_ns = wall,
+        .started_wall_ns = wall,
+        .finished_wall_ns = wall,
+        .name = s->name,
+        .error = {text, (size_t)len},
+        .callback = s->callback,
+    };
+    /* Relaxed: a count. */
+    fw_add_relaxed(&life->unknown_names, 1);
+    fw_cache_put(life->cache, &item, s->result_ttl_ns, fw_now_ns());
+    fw_result_view view = fw_view_of_item(&item);
+    view.id = s->id;
+    if (s->reply.form == FW_REPLY_FRAME)
+        fw_net_answer_accepted(life->net, &s->reply, &view);
+    if (fw_reply_wants_result(&s->reply))
+        fw_net_answer_result(life->net, &s->reply, &view);
+    if (item.callback.len > 0)
+        fw_net_callback(life->net, &view);
+}

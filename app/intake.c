@@ -1,0 +1,252 @@
+/* app/intake.c - the first crossing: requests become tasks, or an answer that is known already.
+ *
+ * A read's worth of requests is handled together: what the tables will touch is fetched ahead,
+ * tasks of one level enter the engine with one claim. Runs on NNG's threads and never waits.
+ *
+ * journal-note: between admission and acknowledgement is the one place where a record of the
+ * accepted tasks has to be written for durability; accept_chunk marks it. SPDX-License-Identifier:
+ * Apache-2.0 */
+#include "app/lifecycle_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+
+enum { CHUNK = 256 };
+
+/* What became of each request of a chunk. */
+typedef enum fate {
+    FATE_QUEUED,
+    FATE_SCHEDULED,
+    FATE_JOINED,
+    FATE_KNOWN,
+    FATE_ENDED,
+    FATE_REFUSED
+} fate;
+
+typedef struct chunk {
+    const fw_submission *items;
+    size_t count;
+    fw_task *tasks[CHUNK]; /* ours, to be enqueued or scheduled */
+    uint8_t fates[CHUNK];
+    int64_t now_ns, wall_ns; /* wall_ns is read when somebody asks for a delay */
+} chunk;
+
+static int64_t due_of(const fw_submission *s, chunk *c)
+{
+    if (s->eta_wall_ns == 0)
+        return 0;
+    if (c->wall_ns == 0)
+        c->wall_ns = fw_wall_ns();
+    return s->eta_wall_ns > c->wall_ns ? c->now_ns + (s->eta_wall_ns - c->wall_ns) : 0;
+}
+
+/* Due so late that its asker is not kept waiting. */
+static bool is_held_back(const fw_lifecycle *life, const fw_submission *s, const chunk *c)
+{
+    return s->eta_wall_ns != 0 && c->wall_ns != 0 && s->eta_wall_ns - c->wall_ns > life->hold_ns;
+}
+
+static void answer_item(fw_lifecycle *life, const fw_submission *s, const fw_cache_item *item)
+{
+    fw_result_view view = fw_view_of_item(item);
+    /* Relaxed: a count. */
+    fw_add_relaxed(&life->from_cache, 1);
+    if (s->reply.form == FW_REPLY_FRAME)
+        fw_net_answer_accepted(life->net, &s->reply, &view);
+    if (fw_reply_wants_result(&s->reply))
+        fw_net_answer_result(life->net, &s->reply, &view);
+}
+
+/* The id is alive: this asker waits with the others. False: it has just ended, look again. */
+static bool join(fw_lifecycle *life, chunk *c, const fw_submission *s, fw_task *live)
+{
+    /* Relaxed: a count. */
+    fw_add_relaxed(&life->resent, 1);
+    if (!fw_reply_wants_result(&s->reply) || s->accept_only)
+        return true;
+    if (s->reply.form != FW_REPLY_FRAME && is_held_back(life, s, c)) {
+        fw_result_view view = {.key = s->key, .id = s->id, .status = FW_SCHEDULED};
+        fw_net_answer_accepted(life->net, &s->reply, &view);
+        return true;
+    }
+    fw_waiter *waiter = fw_waiter_create(&life->waiters, &s->reply, s->key, 0, false);
+    if (!waiter) {
+        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL, "no memory");
+        return true;
+    }
+    return fw_waiters_attach(&life->waiters, live, waiter);
+}
+
+static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_submission *s,
+                    const fw_task_entry *entry)
+{
+    fw_record_write(task, s, entry);
+    if (task->timeout_ns == 0)
+        task->timeout_ns = entry->def->timeout_ms * FW_NS_PER_MS;
+    if (task->timeout_ns == 0)
+        task->timeout_ns = life->task_timeout_ns;
+    fw_record *record = fw_record_of(task);
+    if (s->accept_only || (record->first.form != FW_REPLY_FRAME && is_held_back(life, s, c)))
+        record->first.form = FW_REPLY_NONE;
+}
+
+/* One request. The caller is in a read section. */
+static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
+{
+    const fw_submission *s = &c->items[i];
+    fw_cache_item item;
+    const fw_task_entry *entry = fw_modules_find(life->modules, s->name);
+    if (!entry) {
+        if (spare)
+            fw_engine_abandon(life->engine, spare);
+        if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND)
+            answer_item(life, s, &item);
+        else
+            fw_lifecycle_end_unknown(life, s);
+        return FATE_ENDED;
+    }
+    fw_task *task = spare ? spare : fw_engine_alloc(life->engine, fw_record_size(s));
+    if (!task)
+        return FATE_REFUSED;
+    int64_t due_ns = due_of(s, c);
+    prepare(life, c, task, s, entry);
+    for (;;) {
+        fw_task *live = fw_engine_admit(life->engine, task, due_ns != 0);
+        if (live == task)
+            break;
+        if (join(life, c, s, live)) {
+            fw_engine_abandon(life->engine, task);
+            return FATE_JOINED;
+        }
+        if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND) {
+            answer_item(life, s, &item);
+            fw_engine_abandon(life->engine, task);
+            return FATE_ENDED;
+        }
+        fw_cpu_relax(); /* its end is stored nowhere and its id free in a moment */
+    }
+    c->tasks[i] = task;
+    if (fw_cache_get(life->cache, s->key, c->now_ns, true, &item) == FW_CACHE_FOUND) {
+        fw_record_of(task)->known = 1;
+        return FATE_KNOWN;
+    }
+    return due_ns != 0 ? FATE_SCHEDULED : FATE_QUEUED;
+}
+
+/* Hands accepted tasks to the engine; one claim per run of equal levels. */
+static void hand_over(fw_lifecycle *life, chunk *c)
+{
+    fw_task *run[CHUNK];
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        size_t n = 0;
+        for (size_t i = 0; i < c->count; i++) {
+            if (c->fates[i] == FATE_QUEUED && c->items[i].level == level)
+                run[n++] = c->tasks[i];
+        }
+        if (n > 0)
+            fw_engine_enqueue(life->engine, (fw_prio)level, run, n);
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->fates[i] == FATE_SCHEDULED)
+            fw_engine_schedule(life->engine, c->tasks[i], due_of(&c->items[i], c));
+        else if (c->fates[i] == FATE_KNOWN)
+            fw_engine_drop(life->engine, c->tasks[i], true);
+    }
+}
+
+static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
+{
+    const fw_submission *s = &c->items[i];
+    fw_result_view view = {.key = s->key, .id = s->id, .status = FW_QUEUED};
+    if (c->fates[i] == FATE_REFUSED) {
+        /* Relaxed: a count. */
+        fw_add_relaxed(&life->refused_full, 1);
+        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL,
+                              "the queue is full, try again later");
+        return;
+    }
+    if (c->fates[i] == FATE_ENDED)
+        return;
+    bool later = c->fates[i] == FATE_SCHEDULED;
+    if (later)
+        view.status = FW_SCHEDULED;
+    if (s->reply.form == FW_REPLY_FRAME)
+        fw_net_answer_accepted(life->net, &s->reply, &view);
+    else if (s->reply.form != FW_REPLY_NONE &&
+             (s->accept_only || (later && is_held_back(life, s, c))))
+        fw_net_answer_accepted(life->net, &s->reply, &view);
+}
+
+static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
+{
+    FW_ASSERT(c->count <= CHUNK);
+    fw_rcu_read_lock();
+    for (size_t i = 0; i < c->count; i++)
+        c->fates[i] = admit(life, c, i, spares ? spares[i] : NULL);
+    /* journal-note: a durable record of c->tasks would be written here. */
+    hand_over(life, c);
+    for (size_t i = 0; i < c->count; i++)
+        acknowledge(life, c, i);
+    fw_rcu_read_unlock();
+}
+
+void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count)
+{
+    fw_lifecycle *life = context;
+    for (size_t at = 0; at < count; at += CHUNK) {
+        chunk c;
+        c.items = items + at;
+        c.count = count - at < CHUNK ? count - at : CHUNK;
+        c.wall_ns = 0;
+        c.now_ns = fw_now_ns();
+        for (size_t i = 0; i < c.count; i++)
+            fw_cache_prefetch(life->cache, c.items[i].key);
+        accept_chunk(life, &c, NULL);
+    }
+}
+
+/* Memory for all, or for none. */
+static bool reserve_all(fw_lifecycle *life, const fw_submission *items, size_t count,
+                        fw_task **spares)
+{
+    for (size_t i = 0; i < count; i++) {
+        spares[i] = fw_engine_alloc(life->engine, fw_record_size(&items[i]));
+        if (spares[i])
+            continue;
+        while (i > 0)
+            fw_engine_abandon(life->engine, spares[--i]);
+        return false;
+    }
+    return true;
+}
+
+void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t count,
+                               const fw_reply_to *reply)
+{
+    fw_lifecycle *life = context;
+    fw_task **spares = malloc((count ? count : 1) * sizeof *spares);
+    fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
+    if (!spares || !ids || !reserve_all(life, items, count, spares)) {
+        /* Relaxed: a count. */
+        fw_add_relaxed(&life->refused_full, 1);
+        fw_net_answer_batch(life->net, reply, NULL, 0, "the queue is full, try again later");
+    } else {
+        for (size_t at = 0; at < count; at += CHUNK) {
+            chunk c;
+            c.items = items + at;
+            c.count = count - at < CHUNK ? count - at : CHUNK;
+            c.wall_ns = 0;
+            c.now_ns = fw_now_ns();
+            accept_chunk(life, &c, spares + at);
+        }
+        for (size_t i = 0; i < count; i++)
+            ids[i] = items[i].id;
+        fw_net_answer_batch(life->net, reply, ids, count, NULL);
+    }
+    free(spares);
+    free(ids);
+}

@@ -1,0 +1,155 @@
+/* app/lifecycle.c - set-up, and what does not belong to one end of the story.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/lifecycle.h"
+
+#include "app/lifecycle_parts.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+
+int fw_lifecycle_init(fw_lifecycle *life)
+{
+    FW_ASSERT(life->cache && life->modules && life->threads > 0);
+    life->counts = fw_run_counts_create(fw_modules_count(life->modules), life->threads);
+    if (!life->counts)
+        return -FW_ENOMEM;
+    int rc = fw_waiters_init(&life->waiters);
+    if (rc < 0)
+        fw_run_counts_destroy(life->counts);
+    return rc;
+}
+
+void fw_lifecycle_fini(fw_lifecycle *life)
+{
+    fw_lifecycle_tick(life, INT64_MAX);
+    fw_waiters_fini(&life->waiters);
+    fw_run_counts_destroy(life->counts);
+}
+
+static void pause_thread(void *context, unsigned thread)
+{
+    fw_lifecycle *life = context;
+    (void)thread;
+    if (life->net)
+        fw_net_flush(life->net);
+}
+
+static void start_thread(void *context, unsigned thread)
+{
+    fw_lifecycle *life = context;
+    fw_modules_thread_start(life->modules, thread);
+}
+
+static void stop_thread(void *context, unsigned thread)
+{
+    fw_lifecycle *life = context;
+    fw_modules_thread_stop(life->modules, thread);
+}
+
+fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life)
+{
+    return (fw_engine_ops){
+        .context = life,
+        .run = fw_lifecycle_run,
+        .done = fw_lifecycle_done,
+        .pause = pause_thread,
+        .thread_start = start_thread,
+        .thread_stop = stop_thread,
+    };
+}
+
+static void note_registration(void *context, const fw_registration *registration)
+{
+    fw_lifecycle *life = context;
+    char error[128];
+    int rc = fw_registry_note(life->registry, error, sizeof error, registration, fw_now_ns());
+    fw_net_answer_registration(life->net, &registration->reply, registration->id,
+                               rc < 0 ? error : NULL);
+}
+
+fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life)
+{
+    return (fw_net_ops){
+        .context = life,
+        .submit = fw_lifecycle_submit,
+        .submit_batch = fw_lifecycle_submit_batch,
+        .query = fw_lifecycle_query,
+        .registration = note_registration,
+    };
+}
+
+fw_result_view fw_view_of_item(const fw_cache_item *item)
+{
+    return (fw_result_view){
+        .key = item->key,
+        .id = item->id,
+        .status = item->status,
+        .result = item->result,
+        .error = item->error,
+        .callback = item->callback,
+        .started_wall_ns = item->started_wall_ns,
+        .finished_wall_ns = item->finished_wall_ns,
+    };
+}
+
+fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT])
+{
+    fw_state state = fw_task_state(task);
+    return (fw_result_view){
+        .key = task->key,
+        .id = fw_record_id(task, buffer),
+        .status = state,
+        .started_wall_ns = state == FW_RUNNING ? task->started_wall_ns : 0,
+    };
+}
+
+bool fw_lifecycle_cancel(fw_lifecycle *life, fw_span id)
+{
+    bool cancelled = false;
+    if (id.len == 0 || id.len > FW_ID_MAX)
+        return false;
+    fw_rcu_read_lock();
+    fw_task *task = fw_engine_find(life->engine, fw_key_from_text(id));
+    if (task) {
+        fw_cancel outcome = fw_engine_cancel(life->engine, task);
+        cancelled = outcome == FW_CANCEL_QUEUED || outcome == FW_CANCEL_RUNNING;
+    }
+    fw_rcu_read_unlock();
+    return cancelled;
+}
+
+/* A wait whose time is over is told the present state. */
+static void answer_expired(fw_lifecycle *life, fw_waiter *waiter, int64_t now_ns)
+{
+    char buffer[FW_UUID_TEXT];
+    fw_cache_item item;
+    fw_rcu_read_lock();
+    fw_task *task = fw_engine_find(life->engine, waiter->key);
+    if (task) {
+        fw_result_view view = fw_view_of_task(task, buffer);
+        fw_net_answer_query(life->net, &waiter->reply, FW_NOT_FINISHED, waiter->native, &view);
+    } else if (fw_cache_get(life->cache, waiter->key, now_ns, false, &item) == FW_CACHE_FOUND) {
+        fw_result_view view = fw_view_of_item(&item);
+        fw_net_answer_query(life->net, &waiter->reply, FW_FOUND, waiter->native, &view);
+    } else {
+        fw_result_view view = {.key = waiter->key};
+        fw_net_answer_query(life->net, &waiter->reply, FW_WAS_EXPIRED, waiter->native, &view);
+    }
+    fw_rcu_read_unlock();
+}
+
+void fw_lifecycle_tick(fw_lifecycle *life, int64_t now_ns)
+{
+    fw_waiter *expired = fw_waiters_expired(&life->waiters, now_ns, now_ns == INT64_MAX);
+    if (!expired)
+        return;
+    while (expired) {
+        fw_waiter *waiter = expired;
+        expired = waiter->next_wait;
+        if (fw_waiter_claim(waiter) && life->net)
+            answer_expired(life, waiter, now_ns);
+        fw_waiter_release(&life->waiters, waiter);
+    }
+    if (life->net)
+        fw_net_flush(life->net);
+}

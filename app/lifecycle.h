@@ -1,0 +1,46 @@
+/* app/lifecycle.h - the story of a task: submitted, queued, run, stored, answered.
+ *
+ * A task crosses this file twice: when it becomes ours (submit) and when it has ended (done). Both
+ * are decisions; what lies between is the engine's. Identity is the task's id: an id that is
+ * waiting or running is never started again, an asker joins those who wait; an id that has ended is
+ * answered from the cache. Order at the end, relied on by everybody: state terminal, result in the
+ * cache, waiters closed and answered, id free. SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_LIFECYCLE_H
+#define FW_APP_LIFECYCLE_H
+
+#include "app/run_counts.h"
+#include "app/waiters.h"
+#include "cache/cache.h"
+#include "engine/engine.h"
+#include "engine/modules.h"
+#include "net/net.h"
+#include "net/registry.h"
+
+typedef struct fw_lifecycle {
+    /* Set before the first task, not changed after. */
+    fw_engine *engine;
+    fw_cache *cache;
+    fw_net *net;
+    fw_modules *modules;
+    fw_registry *registry;
+    fw_run_counts *counts;
+    unsigned threads;
+    int64_t task_timeout_ns, hold_ns;
+    fw_waiters waiters;
+    /* Relaxed counts. */
+    fw_atomic(uint64_t) resent, from_cache, unknown_names, refused_full;
+} fw_lifecycle;
+
+int fw_lifecycle_init(fw_lifecycle *life);
+void fw_lifecycle_fini(fw_lifecycle *life);
+
+/* The tables that engine and net are created with; context is the fw_lifecycle. */
+fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life);
+fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life);
+
+/* Cancels by id; true when something was there to cancel. Any thread. */
+bool fw_lifecycle_cancel(fw_lifecycle *life, fw_span id);
+/* Answers waits whose limit has passed. One caller, every 50 ms or so. */
+void fw_lifecycle_tick(fw_lifecycle *life, int64_t now_ns);
+
+#endif

@@ -1,0 +1,33 @@
+/* app/lifecycle_parts.h - what the files of the lifecycle share with each other and nobody else.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_LIFECYCLE_PARTS_H
+#define FW_APP_LIFECYCLE_PARTS_H
+
+#include "app/lifecycle.h"
+#include "app/record.h"
+
+/* An answered asker wants nothing more: native ones that did not ask for a result, and nobody. */
+static inline bool fw_reply_wants_result(const fw_reply_to *reply)
+{
+    return reply->form != FW_REPLY_NONE &&
+           (reply->form != FW_REPLY_FRAME || (reply->flags & FW_WANTS_RESULT) != 0);
+}
+
+/* The cache's item as an answer shows it; borrowed like the item. */
+fw_result_view fw_view_of_item(const fw_cache_item *item);
+/* The present state of a live task; id text in buffer when it comes from the key. */
+fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT]);
+
+/* intake */
+void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count);
+void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t count,
+                               const fw_reply_to *reply);
+/* questions */
+void fw_lifecycle_query(void *context, const fw_query *query);
+/* ends */
+fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread);
+void fw_lifecycle_done(void *context, fw_task *task, int why);
+/* Stores and answers a submission that ends without having been a task: a name nobody knows. */
+void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s);
+
+#endif

@@ -1,0 +1,167 @@
+/* app/main.c - the program `fastworker`: which command, and what all of them share.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/commands/commands.h"
+#include "app/commands/suggest.h"
+#include "app/config_command.h"
+#include "app/control_plane.h"
+#include "app/list.h"
+#include "app/settings.h"
+#include "base/log.h"
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *meaning;
+} command;
+
+static int run_control_plane(int argc, char **argv);
+static int run_worker(int argc, char **argv);
+
+static const command commands[] = {
+    {"control-plane", run_control_plane, "accept tasks, run them, keep their results"},
+    {"worker", run_worker, "a control plane without dashboard"},
+    {"submit", fw_command_submit, "submit a task, or many from standard input"},
+    {"status", fw_command_status, "what became of a task"},
+    {"cancel", fw_command_cancel, "cancel a task"},
+    {"list", fw_command_list, "tasks in modules, without running them"},
+    {"ping", fw_command_ping, "is a control plane there"},
+    {"config", fw_command_config, "show, check or write the configuration"},
+    {"version", fw_command_version, "print the version"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+/* Signals are taken by one thread with sigwait, so that none lands on a thread of a library. */
+static void block_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int run_server(int argc, char **argv)
+{
+    fw_settings settings;
+    fw_settings_error error;
+    if (wants_help(argc, argv)) {
+        printf("Example: fastworker %s --task-modules ./mytasks.so\n\nOptions, with their defaults "
+               "(each is also a variable, --ring-size is FASTWORKER_RING_SIZE):\n",
+               argv[0]);
+        fw_settings_help(stdout);
+        return 0;
+    }
+    if (!fw_settings_load(&settings, &error, argc, argv)) {
+        fprintf(stderr, "fastworker: %s\n", error.text);
+        return error.exit_code;
+    }
+    int64_t level = settings.log_level == 5 ? FW_LOG_WARN : settings.log_level;
+    fw_log_configure((fw_log_level)level, (fw_log_format)settings.log_format);
+    block_signals();
+    int code = fw_control_plane_run(&settings);
+    fw_settings_fini(&settings);
+    return code;
+}
+
+static int run_control_plane(int argc, char **argv)
+{
+    return run_server(argc, argv);
+}
+
+static int run_worker(int argc, char **argv)
+{
+    char **more = calloc((size_t)argc + 2, sizeof *more);
+    if (!more)
+        return 1;
+    memcpy(more, argv, (size_t)argc * sizeof *more);
+    more[argc] = (char *)(uintptr_t) "--no-gui";
+    int code = run_server(argc + 1, more);
+    free(more);
+    return code;
+}
+
+static int help(void)
+{
+    printf("Examples:\n"
+           "  fastworker control-plane --task-modules ./mytasks.so\n"
+           "  fastworker submit --task-name add --args 5 3\n"
+           "  fastworker status --task-id ID\n\nCommands:\n");
+    for (int i = 0; i < COMMANDS; i++)
+        printf("  %-14s %s\n", commands[i].name, commands[i].meaning);
+    printf("\n'fastworker COMMAND --help' says more. Settings: docs/SETTINGS.md; wire: "
+           "docs/PROTOCOL.md\n");
+    return 0;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = fw_suggest(name, names, COMMANDS);
+    fprintf(stderr, "fastworker: no command '%s'%s%s%s. 'fastworker help' lists them.\n", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return FW_EXIT_USAGE;
+}
+
+static const command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+/* Upstream's one global option stands before the command. */
+static int take_globals(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && strncmp(argv[at], "--log-level", 11) == 0) {
+        const char *level = argv[at][11] == '=' ? argv[at] + 12 : NULL;
+        if (!level && at + 1 < argc)
+            level = argv[++at];
+        if (!level)
+            return -1;
+        setenv("FASTWORKER_LOG_LEVEL", level, 1);
+        at++;
+    }
+    return at;
+}
+
+int main(int argc, char **argv)
+{
+    int at = take_globals(argc, argv);
+    if (at < 0) {
+        fprintf(stderr, "fastworker: --log-level needs a level: error, warn, info or debug\n");
+        return FW_EXIT_USAGE;
+    }
+    if (at >= argc || strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)
+        return help();
+    if (strcmp(argv[at], "help") == 0) {
+        const command *about = at + 1 < argc ? find_command(argv[at + 1]) : NULL;
+        char *words[] = {argv[at + 1 < argc ? at + 1 : at], (char *)(uintptr_t) "--help", NULL};
+        return about ? about->run(2, words) : at + 1 < argc ? unknown(argv[at + 1]) : help();
+    }
+    if (strcmp(argv[at], "--version") == 0)
+        return fw_command_version(1, argv);
+    const command *chosen = find_command(argv[at]);
+    return chosen ? chosen->run(argc - at, argv + at) : unknown(argv[at]);
+}

@@ -1,0 +1,179 @@
+/* app/metrics.c - the Prometheus text, written from snapshots. Names and labels: docs/METRICS.md;
+ * no label is unbounded: tasks are the registered ones, priorities four, reasons an enum.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <string.h>
+
+#include "app/control_plane.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+
+static void head(fw_buffer *out, const char *name, const char *type, const char *help)
+{
+    fw_buffer_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void add_label(fw_buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            fw_buffer_add(out, "\\", 1);
+        fw_buffer_add(out, text, 1);
+    }
+}
+
+static void one(fw_buffer *out, const char *name, const char *type, const char *help, double value)
+{
+    head(out, name, type, help);
+    fw_buffer_format(out, "%s %.17g\n", name, value);
+}
+
+static void by_level(fw_buffer *out, const char *name, const char *type, const char *help,
+                     const double values[FW_LEVELS])
+{
+    head(out, name, type, help);
+    for (int level = 0; level < FW_LEVELS; level++)
+        fw_buffer_format(out, "%s{priority=\"%s\"} %.17g\n", name, fw_prio_name((fw_prio)level),
+                         values[level]);
+}
+
+/* One line per registered task and priority that has counted something. */
+static void by_task(fw_buffer *out, const fw_control_plane *plane, const char *name,
+                    const char *status, fw_run_count kind)
+{
+    size_t count = fw_modules_count(plane->modules);
+    for (size_t i = 0; i < count; i++) {
+        for (int level = 0; level < FW_LEVELS; level++) {
+            uint64_t value = fw_run_counts_read(plane->life.counts, i, (fw_prio)level, kind);
+            if (value == 0)
+                continue;
+            fw_buffer_format(out, "%s{task=\"", name);
+            add_label(out, fw_modules_at(plane->modules, i)->def->name);
+            fw_buffer_format(out, "\",priority=\"%s\"", fw_prio_name((fw_prio)level));
+            if (status)
+                fw_buffer_format(out, ",status=\"%s\"", status);
+            fw_buffer_format(out, "} %" PRIu64 "\n", value);
+        }
+    }
+}
+
+static void write_tasks(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_engine_stats engine;
+    fw_engine_snapshot(plane->engine, &engine);
+    head(out, "fastworker_tasks_started_total", "counter", "Runs started.");
+    by_task(out, plane, "fastworker_tasks_started_total", NULL, FW_COUNT_STARTED);
+    head(out, "fastworker_tasks_finished_total", "counter", "Tasks ended, by how.");
+    by_task(out, plane, "fastworker_tasks_finished_total", "success", FW_COUNT_SUCCESS);
+    by_task(out, plane, "fastworker_tasks_finished_total", "failure", FW_COUNT_FAILURE);
+    by_task(out, plane, "fastworker_tasks_finished_total", "cancelled", FW_COUNT_CANCELLED);
+    by_task(out, plane, "fastworker_tasks_finished_total", "timeout", FW_COUNT_TIMEOUT);
+    one(out, "fastworker_tasks_submitted_total", "counter", "Tasks accepted.",
+        (double)engine.admitted);
+    head(out, "fastworker_tasks", "gauge", "Tasks now, by state.");
+    fw_buffer_format(out, "fastworker_tasks{state=\"queued\"} %zu\n", engine.queued);
+    fw_buffer_format(out, "fastworker_tasks{state=\"scheduled\"} %zu\n", engine.scheduled);
+    fw_buffer_format(out, "fastworker_tasks{state=\"running\"} %zu\n", engine.running);
+    head(out, "fastworker_tasks_deduplicated_total", "counter",
+         "Requests that started nothing new.");
+    /* Relaxed: counts. */
+    fw_buffer_format(out, "fastworker_tasks_deduplicated_total{reason=\"resend\"} %" PRIu64 "\n",
+                     fw_load_relaxed(&plane->life.resent));
+    fw_buffer_format(out, "fastworker_tasks_deduplicated_total{reason=\"same_id\"} %" PRIu64 "\n",
+                     fw_load_relaxed(&plane->life.from_cache));
+    one(out, "fastworker_queue_limit_tasks", "gauge", "Most unfinished tasks.",
+        (double)engine.tasks_max);
+    one(out, "fastworker_queue_limit_bytes", "gauge", "Most memory for them.",
+        (double)engine.bytes_max);
+    one(out, "fastworker_queue_bytes", "gauge", "Memory of unfinished tasks.",
+        (double)engine.bytes_used);
+}
+
+static void write_queues(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_engine_stats engine;
+    double depth[FW_LEVELS], oldest[FW_LEVELS], full[FW_LEVELS];
+    fw_engine_snapshot(plane->engine, &engine);
+    for (int i = 0; i < FW_LEVELS; i++) {
+        depth[i] = (double)(engine.pool.ring_depth[i] + engine.pool.overflow_depth[i]);
+        oldest[i] = (double)engine.pool.oldest_ns[i] / 1e9;
+        full[i] = (double)engine.pool.ring_full[i];
+    }
+    by_level(out, "fastworker_queue_tasks", "gauge", "Tasks waiting.", depth);
+    by_level(out, "fastworker_queue_oldest_seconds", "gauge",
+             "About how long the oldest has waited.", oldest);
+    by_level(out, "fastworker_ring_full_total", "counter", "Pushes that found the ring full.",
+             full);
+    head(out, "fastworker_threads", "gauge", "Threads.");
+    fw_buffer_format(out, "fastworker_threads{kind=\"task\"} %u\n", engine.pool.threads);
+    head(out, "fastworker_thread_steals_total", "counter", "Work taken from other threads.");
+    for (unsigned i = 0; i < engine.pool.threads; i++) {
+        fw_thread_stats thread;
+        fw_engine_thread_snapshot(plane->engine, i, &thread);
+        fw_buffer_format(out, "fastworker_thread_steals_total{thread=\"%u\"} %" PRIu64 "\n", i,
+                         thread.stolen);
+    }
+}
+
+static void write_cache(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_cache_stats cache;
+    fw_cache_snapshot(plane->cache, &cache);
+    one(out, "fastworker_result_cache_entries", "gauge", "Results kept.", (double)cache.entries);
+    one(out, "fastworker_result_cache_bytes", "gauge", "Memory of results.", (double)cache.bytes);
+    one(out, "fastworker_result_cache_limit_bytes", "gauge", "Most of it.",
+        (double)cache.bytes_max);
+    one(out, "fastworker_result_cache_hits_total", "counter", "Look-ups that found one.",
+        (double)cache.hits);
+    one(out, "fastworker_result_cache_misses_total", "counter", "Look-ups that did not.",
+        (double)cache.misses);
+    head(out, "fastworker_result_cache_evictions_total", "counter", "Results dropped, by why.");
+    fw_buffer_format(out, "fastworker_result_cache_evictions_total{reason=\"lru\"} %" PRIu64 "\n",
+                     cache.evicted_count);
+    fw_buffer_format(out, "fastworker_result_cache_evictions_total{reason=\"bytes\"} %" PRIu64 "\n",
+                     cache.evicted_bytes);
+    fw_buffer_format(out, "fastworker_result_cache_evictions_total{reason=\"ttl\"} %" PRIu64 "\n",
+                     cache.evicted_ttl);
+}
+
+static void write_net(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_net_stats net;
+    fw_net_snapshot(plane->net, &net);
+    one(out, "fastworker_connections", "gauge", "Connections now.", (double)net.connections);
+    one(out, "fastworker_connections_limit", "gauge", "Most of them.", (double)net.connections_max);
+    one(out, "fastworker_messages_received_total", "counter", "SP messages read.",
+        (double)net.messages_in);
+    one(out, "fastworker_messages_sent_total", "counter", "SP messages written.",
+        (double)net.messages_out);
+    one(out, "fastworker_bytes_received_total", "counter", "Bytes read.", (double)net.bytes_in);
+    one(out, "fastworker_bytes_sent_total", "counter", "Bytes written.", (double)net.bytes_out);
+    one(out, "fastworker_answers_dropped_total", "counter", "Answers whose connection was gone.",
+        (double)net.answers_dropped);
+    head(out, "fastworker_tasks_rejected_total", "counter", "Requests refused, by why.");
+    for (int reason = 0; reason < FW_REFUSALS; reason++)
+        fw_buffer_format(out, "fastworker_tasks_rejected_total{reason=\"%s\"} %" PRIu64 "\n",
+                         fw_refusal_name((fw_refusal)reason), net.refused[reason]);
+    head(out, "fastworker_callbacks_total", "counter", "Completion notices.");
+    fw_buffer_format(out, "fastworker_callbacks_total{kind=\"nng\",outcome=\"sent\"} %" PRIu64 "\n",
+                     net.callbacks_sent);
+    fw_buffer_format(out,
+                     "fastworker_callbacks_total{kind=\"nng\",outcome=\"failed\"} %" PRIu64 "\n",
+                     net.callbacks_failed);
+}
+
+void fw_metrics_write(void *context, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    head(out, "fastworker_build_info", "gauge", "Version.");
+    fw_buffer_format(out, "fastworker_build_info{version=\"%s\",role=\"control-plane\"} 1\n",
+                     fw_version());
+    one(out, "fastworker_start_time_seconds", "gauge", "Unix time of the start.",
+        (double)plane->started_wall_ns / 1e9);
+    write_tasks(out, plane);
+    write_queues(out, plane);
+    write_cache(out, plane);
+    write_net(out, plane);
+    one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",
+        (double)fw_rcu_backlog());
+}

@@ -1,0 +1,47 @@
+/* app/record.h - what a task's payload means: what was asked for, and who first asked.
+ *
+ * The engine keeps the bytes and does not look. A record is written once, before the task is
+ * admitted, and read only afterwards; further askers hang on the task's waiter list (app/waiters).
+ * Layout: the fixed part, then the extras if any, then args, kwargs, callback and (for ids that are
+ * no UUID) the id, back to back. SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_RECORD_H
+#define FW_APP_RECORD_H
+
+#include "engine/engine.h"
+#include "engine/modules.h"
+#include "net/net.h"
+
+/* Rare; present only when one of them is not its default. */
+typedef struct fw_record_extras {
+    int64_t eta_wall_ns, result_ttl_ns;
+    int32_t retry_count, max_retries;
+    double retry_delay_s, retry_backoff, retry_backoff_max_s;
+} fw_record_extras;
+
+typedef struct fw_record {
+    fw_reply_to first;                           /* form FW_REPLY_NONE: nobody waits */
+    uint32_t args_len, kwargs_len, callback_len; /* 0: "[]", "{}", none */
+    uint8_t id_len;                              /* 0: the key is the UUID */
+    uint8_t has_extras;                          /* 0 or 1 */
+    uint8_t known; /* the cache had the answer already: nothing runs, nothing is stored */
+    uint8_t accept_only;
+} fw_record;
+
+/* Bytes of payload a submission needs. */
+size_t fw_record_size(const fw_submission *submission);
+/* Fills the payload of a task that has fw_record_size bytes of it, and the task's own fields. */
+void fw_record_write(fw_task *task, const fw_submission *submission, const fw_task_entry *entry);
+
+/* Borrowed from the task. */
+fw_record *fw_record_of(fw_task *task);
+fw_span fw_record_args(fw_task *task);
+fw_span fw_record_kwargs(fw_task *task);
+fw_span fw_record_callback(fw_task *task);
+/* The id as text; buffer holds it when it has to be made from the key. */
+fw_span fw_record_id(fw_task *task, char buffer[FW_UUID_TEXT]);
+/* NULL: all defaults. */
+const fw_record_extras *fw_record_extras_of(fw_task *task);
+/* The name of the task; also for names nobody knows. */
+fw_span fw_record_name(fw_task *task);
+
+#endif

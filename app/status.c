@@ -1,0 +1,276 @@
+/* app/status.c - what the dashboard and its API show, written from snapshots.
+ *
+ * Runs on the web thread. Every figure comes from counters that are read without a lock; figures of
+ * one answer need not belong to one moment. Shapes are upstream's (protocol 15.2).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/control_plane.h"
+#include "app/record.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+
+static fw_span text_span(const char *text)
+{
+    return (fw_span){text, strlen(text)};
+}
+
+/* A naive local datetime as upstream's API writes it, or null. */
+static void add_time(fw_buffer *out, int64_t wall_ns)
+{
+    char whole[32];
+    struct tm parts;
+    time_t seconds = (time_t)(wall_ns / FW_NS_PER_S);
+    if (wall_ns == 0) {
+        fw_buffer_text(out, "null");
+        return;
+    }
+    localtime_r(&seconds, &parts);
+    strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &parts);
+    fw_buffer_format(out, "\"%s.%06d\"", whole, (int)(wall_ns % FW_NS_PER_S / FW_NS_PER_US));
+}
+
+static void write_status(void *context, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    fw_engine_stats engine;
+    fw_cache_stats cache;
+    fw_engine_snapshot(plane->engine, &engine);
+    fw_cache_snapshot(plane->cache, &cache);
+    fw_buffer_text(out, "{\"worker_id\": ");
+    fw_buffer_json_string(out, text_span(plane->settings->worker_id));
+    /* Relaxed: a flag to be shown. */
+    fw_buffer_format(out, ", \"running\": %s, \"base_address\": ",
+                     fw_load_relaxed(&plane->draining) ? "false" : "true");
+    fw_buffer_json_string(out, text_span(plane->settings->base_address));
+    fw_buffer_text(out, ", \"discovery_address\": ");
+    fw_buffer_json_string(out, text_span(plane->settings->discovery_address));
+    fw_buffer_format(out, ", \"uptime_seconds\": %.3f",
+                     (double)(fw_now_ns() - plane->started_ns) / 1e9);
+    size_t total, active;
+    fw_registry_count(plane->registry, &total, &active);
+    fw_buffer_format(out, ", \"subworkers\": {\"total\": %zu, \"active\": %zu, \"inactive\": %zu}",
+                     total, active, total - active);
+    fw_buffer_format(out,
+                     ", \"tasks\": {\"queued\": %zu, \"active\": %zu, \"cached_results\": %zu}",
+                     engine.queued + engine.scheduled, engine.running, cache.entries);
+    fw_buffer_format(
+        out, ", \"cache\": {\"max_size\": %zu, \"current_size\": %zu, \"ttl_seconds\": %lld}",
+        cache.entries_max, cache.entries, (long long)(cache.ttl_ns / FW_NS_PER_S));
+    fw_buffer_text(out, ", \"timestamp\": ");
+    add_time(out, fw_wall_ns());
+    fw_buffer_text(out, "}");
+}
+
+typedef struct worker_list {
+    fw_buffer *out;
+    size_t count;
+} worker_list;
+
+static bool write_worker(void *context, const fw_worker_entry *worker)
+{
+    worker_list *list = context;
+    fw_buffer *out = list->out;
+    list->count++;
+    fw_buffer_text(out, ", {\"id\": ");
+    fw_buffer_json_string(out, text_span(worker->id));
+    fw_buffer_text(out, ", \"address\": ");
+    fw_buffer_json_string(out, text_span(worker->address));
+    /* Relaxed: figures to be shown. */
+    fw_buffer_format(out, ", \"status\": \"%s\", \"load\": 0, \"last_seen\": ",
+                     fw_load_relaxed(&worker->active) ? "active" : "inactive");
+    add_time(out, fw_load_relaxed(&worker->last_seen_wall_ns));
+    fw_buffer_text(out, ", \"registered_at\": ");
+    add_time(out, worker->registered_wall_ns);
+    fw_buffer_text(out, ", \"is_control_plane\": false}");
+    return true;
+}
+
+static void write_workers(void *context, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    fw_engine_stats engine;
+    fw_engine_snapshot(plane->engine, &engine);
+    fw_buffer_text(out, "{\"workers\": [{\"id\": ");
+    fw_buffer_json_string(out, text_span(plane->settings->worker_id));
+    fw_buffer_text(out, ", \"address\": ");
+    fw_buffer_json_string(out, text_span(fw_net_address(plane->net)));
+    fw_buffer_format(out,
+                     ", \"status\": \"active\", \"load\": %zu, \"last_seen\": ", engine.running);
+    add_time(out, fw_wall_ns());
+    fw_buffer_text(out, ", \"registered_at\": ");
+    add_time(out, plane->started_wall_ns);
+    fw_buffer_text(out, ", \"is_control_plane\": true}");
+    worker_list list = {out, 1};
+    fw_registry_each(plane->registry, write_worker, &list);
+    fw_buffer_format(out, "], \"count\": %zu}", list.count);
+}
+
+/* --- /api/tasks --- */
+
+typedef struct task_page {
+    fw_buffer *out;
+    const fw_web_task_filter *filter;
+    size_t matched, written;
+} task_page;
+
+/* The first hundred bytes, not cutting a character. */
+static fw_span cut(fw_span text)
+{
+    if (text.len > 100) {
+        text.len = 100;
+        while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+            text.len--;
+    }
+    return text;
+}
+
+static bool write_task(void *context, const fw_cache_item *item)
+{
+    task_page *page = context;
+    const fw_web_task_filter *filter = page->filter;
+    char id[FW_UUID_TEXT];
+    if (filter->status.len > 0 && fw_state_parse(filter->status) != (int)item->status)
+        return true;
+    size_t place = page->matched++;
+    if (place < filter->offset || page->written >= filter->limit)
+        return true;
+    fw_buffer *out = page->out;
+    fw_span text = item->id;
+    if (text.len == 0) {
+        fw_key_format(id, item->key);
+        text = (fw_span){id, sizeof id};
+    }
+    fw_buffer_text(out, page->written++ ? ", {\"task_id\": " : "{\"task_id\": ");
+    fw_buffer_json_string(out, text);
+    fw_buffer_text(out, ", \"name\": ");
+    fw_buffer_json_string(out, item->name);
+    fw_buffer_format(out, ", \"priority\": \"%s\", \"status\": \"%s\", \"result\": ",
+                     fw_prio_name((fw_prio)item->level), fw_state_name(item->status));
+    if (item->result.len > 0)
+        fw_buffer_json_string(out, cut(item->result));
+    else
+        fw_buffer_text(out, "null");
+    fw_buffer_text(out, ", \"error\": ");
+    if (item->error.ptr)
+        fw_buffer_json_string(out, item->error);
+    else
+        fw_buffer_text(out, "null");
+    fw_buffer_text(out, ", \"started_at\": ");
+    add_time(out, item->started_wall_ns);
+    fw_buffer_text(out, ", \"completed_at\": ");
+    add_time(out, item->finished_wall_ns);
+    fw_buffer_text(out, "}");
+    return true;
+}
+
+static void write_tasks(void *context, const fw_web_task_filter *filter, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    task_page page = {.out = out, .filter = filter};
+    uint64_t cursor = 0;
+    fw_buffer_text(out, "{\"tasks\": [");
+    do {
+        fw_rcu_read_lock();
+        fw_cache_each(plane->cache, &cursor, fw_now_ns(), write_task, &page);
+        fw_rcu_read_unlock();
+    } while (cursor != 0);
+    fw_buffer_format(out, "], \"total\": %zu, \"limit\": %zu, \"offset\": %zu}", page.matched,
+                     filter->limit, filter->offset);
+}
+
+/* --- queues, cache, registered tasks --- */
+
+static void write_queues(void *context, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    fw_engine_stats engine;
+    size_t total = 0;
+    fw_engine_snapshot(plane->engine, &engine);
+    fw_buffer_text(out, "{\"queues\": {");
+    for (int level = 0; level < FW_LEVELS; level++) {
+        size_t count = engine.pool.ring_depth[level] + engine.pool.overflow_depth[level];
+        total += count;
+        fw_buffer_format(out, "%s\"%s\": {\"count\": %zu, \"oldest_seconds\": %.3f, \"tasks\": []}",
+                         level ? ", " : "", fw_prio_name((fw_prio)level), count,
+                         (double)engine.pool.oldest_ns[level] / 1e9);
+    }
+    fw_buffer_format(out, "}, \"total_queued\": %zu}", total);
+}
+
+static void write_cache(void *context, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    fw_cache_stats cache;
+    fw_cache_snapshot(plane->cache, &cache);
+    double used = cache.entries_max ? 100.0 * (double)cache.entries / (double)cache.entries_max : 0;
+    fw_buffer_format(out,
+                     "{\"max_size\": %zu, \"current_size\": %zu, \"utilization_percent\": %.2f, "
+                     "\"ttl_seconds\": %lld, \"bytes\": %zu, \"max_bytes\": %zu, \"hits\": %" PRIu64
+                     ", \"misses\": %" PRIu64 ", \"by_status\": {",
+                     cache.entries_max, cache.entries, used,
+                     (long long)(cache.ttl_ns / FW_NS_PER_S), cache.bytes, cache.bytes_max,
+                     cache.hits, cache.misses);
+    bool first = true;
+    for (int state = 0; state < FW_UNKNOWN; state++) {
+        if (cache.by_status[state] == 0)
+            continue;
+        fw_buffer_format(out, "%s\"%s\": %zu", first ? "" : ", ", fw_state_name((fw_state)state),
+                         cache.by_status[state]);
+        first = false;
+    }
+    fw_buffer_text(out, "}}");
+}
+
+static void write_registered(void *context, fw_buffer *out)
+{
+    const fw_control_plane *plane = context;
+    size_t count = fw_modules_count(plane->modules);
+    fw_buffer_text(out, "{\"tasks\": [");
+    for (size_t i = 0; i < count; i++) {
+        const fw_task_entry *entry = fw_modules_at(plane->modules, i);
+        fw_buffer_text(out, i ? ", {\"name\": " : "{\"name\": ");
+        fw_buffer_json_string(out, text_span(entry->def->name));
+        fw_buffer_text(out, ", \"module\": ");
+        fw_buffer_json_string(out, text_span(entry->module->name));
+        fw_buffer_text(out, ", \"doc\": ");
+        if (entry->def->doc)
+            fw_buffer_json_string(out, text_span(entry->def->doc));
+        else
+            fw_buffer_text(out, "null");
+        fw_buffer_text(out, "}");
+    }
+    fw_buffer_format(out, "], \"count\": %zu}", count);
+}
+
+static bool is_ready(void *context)
+{
+    const fw_control_plane *plane = context;
+    /* Relaxed: a flag to be shown. */
+    return !fw_load_relaxed(&plane->draining);
+}
+
+static int cancel_task(void *context, fw_span id)
+{
+    fw_control_plane *plane = context;
+    return fw_lifecycle_cancel(&plane->life, id) ? 0 : 404;
+}
+
+fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane)
+{
+    return (fw_web_ops){
+        .context = plane,
+        .status = write_status,
+        .workers = write_workers,
+        .tasks = write_tasks,
+        .queues = write_queues,
+        .cache = write_cache,
+        .registered_tasks = write_registered,
+        .metrics = fw_metrics_write,
+        .ready = is_ready,
+        .cancel = cancel_task,
+    };
+}
