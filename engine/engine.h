@@ -6,8 +6,7 @@
  * decided by the table of functions that its creator hands in.
  *
  * Life: alloc (private to the caller) -> admit (visible by key; or the task that already has that
- * key)
- *       -> enqueue or schedule -> run on a task thread -> finish -> forgotten and reclaimed.
+ * key) -> enqueue or schedule -> run on a task thread -> finish -> forgotten and reclaimed.
  * `done` is called exactly once for each admitted task, whoever ends it: the thread that ran it, a
  * cancel, the deadline. After `done` returns the key is free again.
  *
@@ -40,8 +39,7 @@ typedef struct fw_task {
     uint32_t tag;                /* the owner's own */
     int64_t created_wall_ns;
     int64_t timeout_ns; /* of one run; 0: none */
-    /* Written by the thread that made the transition, after it; 0 before. Any thread may read them.
-     */
+    /* Written by who made the transition, after it; 0 before. Any thread may read them. */
     fw_atomic(int64_t) started_wall_ns, finished_wall_ns;
     void *owner;               /* the owner's own: what the task means */
     fw_atomic(void *) waiters; /* the owner's own: who wants the answer */
@@ -94,7 +92,12 @@ int fw_engine_create(fw_engine **out, const fw_engine_config *config, const fw_e
  * tasks then end with FW_ENDED_BY_STOP, as do running ones' answers; scheduled tasks always do). 0,
  * or -FW_ETIME. */
 int fw_engine_drain(fw_engine *engine, int64_t limit_ns);
-/* Ends the threads and frees everything; tasks that run are waited for. */
+/* Ends the threads. Tasks that a thread runs are waited for; all others end with FW_ENDED_BY_STOP,
+ * pending ones too. What is known can still be asked for; nothing new may come, but completers. */
+void fw_engine_halt(fw_engine *engine);
+/* Halts, and frees everything. Every PENDING run must have been completed, also one that was ended
+ * by somebody else: until then its completer owns a part of the task, and what the task's owner
+ * holds is not given back. */
 void fw_engine_destroy(fw_engine *engine);
 
 /* A private task with room for payload_bytes; fields are zero. NULL: a limit (FW_EFULL by
@@ -102,7 +105,7 @@ void fw_engine_destroy(fw_engine *engine);
 fw_task *fw_engine_alloc(fw_engine *engine, size_t payload_bytes);
 /* Why this thread's last fw_engine_alloc returned NULL: -FW_EFULL or -FW_ENOMEM. */
 int fw_engine_refusal(void);
-/* Frees a task that was never admitted. */
+/* Frees a task that was never admitted; `reclaim` is not called. */
 void fw_engine_abandon(fw_engine *engine, fw_task *task);
 
 /* Makes the task visible by key, state QUEUED (not yet in a queue) or SCHEDULED (due_ns > 0).
@@ -110,7 +113,7 @@ void fw_engine_abandon(fw_engine *engine, fw_task *task);
  * the caller is in an RCU read section; the caller abandons its own. Call inside an RCU read
  * section. Any thread; lock-free. */
 fw_task *fw_engine_admit(fw_engine *engine, fw_task *task, bool scheduled);
-/* Puts admitted tasks of one level into the lane, in order, with one claim. Any thread; never full.
+/* Puts admitted tasks of one level into the lane, in order, by one claim. Any thread; never full.
  */
 void fw_engine_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks, size_t count);
 /* Puts an admitted, scheduled task on the wheel; when due it is queued. Any thread. */
@@ -136,8 +139,8 @@ void fw_engine_complete(fw_engine *engine, fw_task *task, bool success);
 /* The same for one certain run: use this where `again` can let a second run follow one that is
  * still out (deadline, lost worker). attempt: the task's when its run returned PENDING. */
 void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attempt, bool success);
-/* A second owner for code that keeps a task beyond a read section; each retain needs one release.
- */
+/* A second owner for code that keeps an admitted task beyond a read section (inside which it
+ * retains it); each retain needs one release. */
 void fw_task_retain(fw_task *task);
 void fw_task_release(fw_engine *engine, fw_task *task);
 

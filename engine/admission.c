@@ -1,0 +1,98 @@
+/* engine/admission.c - how tasks come in, wait, and are called off before they run.
+ *
+ * Covered by tests/engine/engine_test.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine_priv.h"
+
+static _Thread_local int my_refusal = -FW_EFULL;
+
+fw_task *fw_engine_alloc(fw_engine *engine, size_t payload_bytes)
+{
+    fw_task *task = fw_memory_alloc(&engine->memory, &my_refusal, payload_bytes);
+    if (FW_LIKELY(task != NULL))
+        task->size_class |= (uint8_t)(engine->home << 4);
+    return task;
+}
+
+int fw_engine_refusal(void)
+{
+    return my_refusal;
+}
+
+void fw_engine_abandon(fw_engine *engine, fw_task *task)
+{
+    FW_ASSERT(fw_engine_of(task) == engine);
+    task->size_class &= FW_MEMORY_HEAP;
+    fw_memory_free(&engine->memory, task);
+}
+
+fw_task *fw_engine_admit(fw_engine *engine, fw_task *task, bool scheduled)
+{
+    FW_ASSERT(task->level < FW_LEVELS);
+    FW_DEBUG_ASSERT(fw_engine_of(task) == engine);
+    fw_task_init(task, scheduled ? FW_SCHEDULED : FW_QUEUED);
+    /* Relaxed: the index publishes it. */
+    fw_store_relaxed(&task->attempt, 1);
+    fw_task *other = fw_index_insert(&engine->index, task);
+    if (FW_UNLIKELY(other != task)) {
+        fw_counters_add(&engine->counters, FW_COUNT_DUPLICATE, 1);
+        return other;
+    }
+    fw_counters_add(&engine->counters, FW_COUNT_ADMITTED, 1);
+    if (scheduled)
+        fw_counters_add(&engine->counters, FW_COUNT_WAITING, 1);
+    return task;
+}
+
+void fw_engine_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks, size_t count)
+{
+    FW_ASSERT((unsigned)level < FW_LEVELS);
+    if (count > 0)
+        fw_pool_submit_nodes(engine->pool, level, (fw_work_node *const *)(const void *)tasks,
+                             count);
+}
+
+void fw_engine_schedule(fw_engine *engine, fw_task *task, int64_t due_ns)
+{
+    FW_DEBUG_ASSERT(fw_engine_of(task) == engine);
+    fw_engine_alarm_due(engine, task, due_ns);
+}
+
+void fw_engine_drop(fw_engine *engine, fw_task *task, bool success)
+{
+    fw_state from;
+    fw_duty duty = fw_task_settle(task, success, &from);
+    /* The runner's reference never left the caller. */
+    if (duty == FW_DUTY_DROP) {
+        fw_task_release(engine, task);
+        return;
+    }
+    FW_ASSERT(duty == FW_DUTY_END_UNRUN);
+    fw_counters_add(&engine->counters, FW_COUNT_ENDED_UNRUN, 1);
+    if (from == FW_SCHEDULED)
+        fw_counters_add(&engine->counters, FW_COUNT_WAITED, 1);
+    fw_engine_end(engine, task, FW_ENDED_BY_OWNER, FW_TASK_REFERENCES, fw_wall_ns());
+}
+
+void fw_engine_prefetch(const fw_engine *engine, fw_key key)
+{
+    fw_index_prefetch(&engine->index, key);
+}
+
+fw_task *fw_engine_find(fw_engine *engine, fw_key key)
+{
+    return fw_index_find(&engine->index, key);
+}
+
+fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task)
+{
+    fw_state from;
+    fw_duty duty = fw_task_cancel(task, &from);
+    if (duty == FW_DUTY_LEAVE)
+        return FW_CANCEL_RUNNING;
+    if (duty == FW_DUTY_DROP)
+        return FW_CANCEL_LATE;
+    FW_ASSERT(duty == FW_DUTY_END_UNRUN);
+    fw_engine_end_unrun(engine, task, FW_ENDED_BY_CANCEL, from);
+    return FW_CANCEL_QUEUED;
+}

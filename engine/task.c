@@ -1,0 +1,220 @@
+/* engine/task.c - transitions of the state word.
+ *
+ * Every transition is one compare and swap whose new word is made by `step` from the old one, so
+ * that a move that is not listed cannot be written down (it is asserted in check builds, and
+ * tests/engine/task_test.c walks all 81 pairs and all transitions from all states).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/task.h"
+
+#include "base/assert.h"
+
+/* The word, from the low end: 4 bits state, 1 bit cancel, 6 bits run, 21 bits references. */
+enum {
+    STATE_MASK = 0xf,
+    CANCEL = 1 << 4,
+    RUN_SHIFT = 5,
+    RUN_ONE = 1 << RUN_SHIFT,
+    RUN_MASK = (FW_RUNS - 1) << RUN_SHIFT,
+    REFERENCE = 1 << 11
+};
+#define REFERENCES_MAX (UINT32_MAX / REFERENCE)
+
+#define TO(state) (1u << (state))
+static const uint16_t moves[FW_UNKNOWN] = {
+    [FW_PENDING] = TO(FW_QUEUED) | TO(FW_SCHEDULED),
+    [FW_SCHEDULED] = TO(FW_QUEUED) | TO(FW_CANCELLED),
+    [FW_QUEUED] = TO(FW_ASSIGNED) | TO(FW_CANCELLED),
+    /* Back to queued when a worker is lost. */
+    [FW_ASSIGNED] = TO(FW_RUNNING) | TO(FW_CANCELLED) | TO(FW_QUEUED),
+    [FW_RUNNING] = TO(FW_SUCCESS) | TO(FW_FAILURE) | TO(FW_CANCELLED),
+    [FW_FAILURE] = TO(FW_RETRYING),
+    [FW_RETRYING] = TO(FW_QUEUED) | TO(FW_CANCELLED),
+};
+
+bool fw_task_may(fw_state from, fw_state to)
+{
+    return from < FW_UNKNOWN && to < FW_UNKNOWN && (moves[from] & TO(to));
+}
+
+static fw_state state_of(uint32_t word)
+{
+    return (fw_state)(word & STATE_MASK);
+}
+
+static unsigned run_of(uint32_t word)
+{
+    return (word & RUN_MASK) >> RUN_SHIFT;
+}
+
+/* The word after one listed move. */
+static uint32_t step(uint32_t word, fw_state to)
+{
+    FW_DEBUG_ASSERT(fw_task_may(state_of(word), to));
+    return (word & ~(uint32_t)STATE_MASK) | to;
+}
+
+static uint32_t step_to_running(uint32_t word)
+{
+    if (state_of(word) == FW_SCHEDULED || state_of(word) == FW_RETRYING)
+        word = step(word, FW_QUEUED);
+    if (state_of(word) == FW_QUEUED)
+        word = step(word, FW_ASSIGNED);
+    return state_of(word) == FW_RUNNING ? word : step(word, FW_RUNNING);
+}
+
+static uint32_t look(const fw_task *task)
+{
+    /* [task-word] seq_cst: what the last transition's maker wrote before it. */
+    return fw_load_seq_cst(&task->word);
+}
+
+static bool change(fw_task *task, uint32_t *word, uint32_t next)
+{
+    /* [task-word] seq_cst: hands on what was written, takes over what others wrote before. */
+    return fw_cas_seq_cst(&task->word, word, next);
+}
+
+void fw_task_init(fw_task *task, fw_state to)
+{
+    /* Relaxed: nobody else sees the task yet; the index publishes it. */
+    fw_store_relaxed(&task->word, step(FW_PENDING | FW_TASK_REFERENCES * REFERENCE, to));
+}
+
+bool fw_task_move(fw_task *task, fw_state to)
+{
+    uint32_t word = look(task);
+    do {
+        if (!fw_task_may(state_of(word), to))
+            return false;
+    } while (!change(task, &word, step(word, to)));
+    return true;
+}
+
+fw_duty fw_task_begin(fw_task *task, unsigned *run)
+{
+    uint32_t word = look(task);
+    do {
+        if (state_of(word) != FW_QUEUED)
+            return FW_DUTY_DROP;
+    } while (!change(task, &word, step_to_running(word)));
+    *run = run_of(word);
+    return FW_DUTY_RUN;
+}
+
+static bool runs(uint32_t word, unsigned run)
+{
+    FW_ASSERT(run < FW_RUNS);
+    return state_of(word) == FW_RUNNING && run_of(word) == run;
+}
+
+/* The end of a running task: a cancel that was accepted goes before everything else. */
+static uint32_t end_of_run(uint32_t word, bool success)
+{
+    if (word & CANCEL)
+        return step(word, FW_CANCELLED);
+    return step(word, success ? FW_SUCCESS : FW_FAILURE);
+}
+
+fw_duty fw_task_finish(fw_task *task, unsigned run, bool success)
+{
+    uint32_t word = look(task);
+    do {
+        if (!runs(word, run))
+            return FW_DUTY_DROP;
+    } while (!change(task, &word, end_of_run(word, success)));
+    return FW_DUTY_END;
+}
+
+fw_duty fw_task_retry(fw_task *task, unsigned run, unsigned references)
+{
+    uint32_t word = look(task);
+    uint32_t next;
+    do {
+        if (!runs(word, run))
+            return FW_DUTY_DROP;
+        next = end_of_run(word, false);
+        if (state_of(next) == FW_FAILURE) {
+            next = step(next, FW_RETRYING);
+            next = (next & ~(uint32_t)RUN_MASK) | ((next + RUN_ONE) & RUN_MASK);
+            next += references * REFERENCE;
+        }
+    } while (!change(task, &word, next));
+    return state_of(next) == FW_RETRYING ? FW_DUTY_WAIT : FW_DUTY_END;
+}
+
+fw_duty fw_task_expire(fw_task *task, unsigned run)
+{
+    return fw_task_finish(task, run, false);
+}
+
+fw_duty fw_task_due(fw_task *task)
+{
+    uint32_t word = look(task);
+    do {
+        if (state_of(word) != FW_SCHEDULED && state_of(word) != FW_RETRYING)
+            return FW_DUTY_DROP;
+    } while (!change(task, &word, step(word, FW_QUEUED)));
+    return FW_DUTY_QUEUE;
+}
+
+fw_duty fw_task_cancel(fw_task *task, fw_state *from)
+{
+    uint32_t word = look(task);
+    uint32_t next;
+    do {
+        *from = state_of(word);
+        if (fw_state_is_terminal(*from))
+            return FW_DUTY_DROP;
+        next = *from == FW_RUNNING ? word | CANCEL : step(word, FW_CANCELLED);
+    } while (!change(task, &word, next));
+    return *from == FW_RUNNING ? FW_DUTY_LEAVE : FW_DUTY_END_UNRUN;
+}
+
+fw_duty fw_task_settle(fw_task *task, bool success, fw_state *from)
+{
+    uint32_t word = look(task);
+    uint32_t next;
+    do {
+        *from = state_of(word);
+        if (fw_state_is_terminal(*from))
+            return FW_DUTY_DROP;
+        next = end_of_run(step_to_running(word), success);
+    } while (!change(task, &word, next));
+    return *from == FW_RUNNING ? FW_DUTY_END : FW_DUTY_END_UNRUN;
+}
+
+bool fw_task_runs(const fw_task *task, unsigned run)
+{
+    return runs(look(task), run);
+}
+
+unsigned fw_task_references(const fw_task *task)
+{
+    return look(task) / REFERENCE;
+}
+
+bool fw_task_give_back(fw_task *task, unsigned references)
+{
+    /* [task-word] acq_rel: my use of the task is over before the last owner reclaims it. */
+    uint32_t word = fw_sub_acq_rel(&task->word, references * REFERENCE);
+    FW_ASSERT(word / REFERENCE >= references);
+    return word / REFERENCE == references;
+}
+
+void fw_task_retain(fw_task *task)
+{
+    /* Relaxed: the caller has a reference or a read section already. */
+    uint32_t word = fw_add_relaxed(&task->word, REFERENCE);
+    FW_ASSERT(word / REFERENCE > 0 && word / REFERENCE < REFERENCES_MAX);
+}
+
+fw_state fw_task_state(const fw_task *task)
+{
+    return state_of(look(task));
+}
+
+bool fw_task_cancel_requested(const fw_task *task)
+{
+    uint32_t word = look(task);
+    return (word & CANCEL) || fw_state_is_terminal(state_of(word));
+}
