@@ -289,10 +289,12 @@ void fw_connection_post(fw_connection *c, fw_parcel *parcel)
 /* The sender's. The next callback may run before this returns. */
 static void transmit(fw_connection *c)
 {
-    if (!c->sending)
-        c->sending = fw_outbox_collect(&c->outbox);
-    if (!c->sending)
-        return;
+    if (!c->sending) {
+        fw_parcel *posted = fw_outbox_collect(&c->outbox);
+        if (!posted)
+            return; /* and the duty has ended: what is the sender's may be another's by now */
+        c->sending = posted;
+    }
     nng_iov parts[IOVECS];
     unsigned count = 0;
     for (fw_parcel *p = c->sending; p && count < IOVECS; p = p->next)

@@ -241,8 +241,10 @@ static bool has_delivered_65(void *context)
 
 static void answer_held(house *h, size_t from, size_t to)
 {
+    pthread_mutex_lock(&h->lock);
     for (size_t i = from; i < to; i++)
         fw_gather_message(fw_egress_mine(&h->exchange), &h->held[i], (fw_span){"late", 4}, 1);
+    pthread_mutex_unlock(&h->lock);
     fw_egress_flush(&h->exchange);
 }
 
