@@ -12,7 +12,10 @@
 #include "fastworker/client.h"
 #include "peer.h"
 
-/* What the script does with the next tasks, and what it saw. */
+enum { REMEMBERED = 256 };
+
+/* What the script does with the next tasks, and what it saw: written before peer_start, read after
+ * peer_stop. */
 typedef struct python {
     int silent;  /* so many tasks get no answer */
     int foreign; /* so many get somebody else's result */
@@ -20,7 +23,8 @@ typedef struct python {
     bool lost;   /* results are "Incorrect state" */
     int not_yet; /* so many queries find nothing */
     unsigned tasks, batches, queries, cancels;
-    char last_id[64], last_eta[64];
+    char last_id[64];
+    char ids[REMEMBERED][40], etas[REMEMBERED][40];
 } python;
 
 static void copy_member(char *out, size_t capacity, fw_json object, const char *name)
@@ -90,9 +94,10 @@ static bool speaks_python(peer *p, unsigned port, uint32_t request, fw_span body
         peer_reply_text(p, request, "{\"batch_accepted\": true, \"task_ids\": []}");
         return true;
     }
-    py->tasks++;
     copy_member(py->last_id, sizeof(py->last_id), message, "id");
-    copy_member(py->last_eta, sizeof(py->last_eta), message, "eta");
+    copy_member(py->ids[py->tasks % REMEMBERED], 40, message, "id");
+    copy_member(py->etas[py->tasks % REMEMBERED], 40, message, "eta");
+    py->tasks++;
     if (py->drop > 0) {
         py->drop--;
         return false;
@@ -126,8 +131,9 @@ static void calls_and_asks(void **state)
 {
     (void)state;
     peer p;
-    python py = {.silent = 0};
+    static python py;
     fw_result *r = NULL;
+    char ids[20][40];
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
     for (int i = 0; i < 20; i++) {
@@ -135,33 +141,34 @@ static void calls_and_asks(void **state)
         snprintf(expected, sizeof(expected), "[%d]", i);
         assert_int_equal(fw_callf(c, "echo", &r, "i", i), 0);
         assert_json(r, expected);
-        assert_string_equal(fw_result_id(r), py.last_id);
+        snprintf(ids[i], sizeof(ids[i]), "%s", fw_result_id(r));
         assert_true(fw_result_started_ns(r) > 0);
         fw_result_free(r);
     }
-    unsigned before = py.queries;
     assert_int_equal(fw_get(c, "known", &r), 0);
     assert_json(r, "[\"asked\"]");
     fw_result_free(r);
     assert_int_equal(fw_get(c, "nobody", &r), -FW_EUNKNOWN);
-    assert_int_equal(py.queries, before + 2);
     assert_int_equal(fw_cancel(c, "known"), 0);
     assert_int_equal(fw_cancel(c, "nobody"), -FW_EUNKNOWN);
     assert_int_equal(fw_callf(c, "echo", &r, "j", "{broken"), -FW_EINVAL);
     fw_client_close(c);
     peer_stop(&p);
     assert_int_equal(py.tasks, 20);
+    for (int i = 0; i < 20; i++)
+        assert_string_equal(ids[i], py.ids[i]);
+    assert_int_equal(py.queries, 1 + 2); /* the first tells what kind of control plane it is */
+    assert_int_equal(py.cancels, 2);
 }
 
 static void waits_by_asking_again(void **state)
 {
     (void)state;
     peer p;
-    python py = {.not_yet = 3};
+    static python py = {.not_yet = 3, .last_id = "late"};
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
-    snprintf(py.last_id, sizeof(py.last_id), "late");
     assert_int_equal(fw_wait(c, "late", 10000, &r), 0);
     assert_json(r, "[\"asked\"]");
     fw_result_free(r);
@@ -176,16 +183,18 @@ static void does_not_take_foreign_results(void **state)
 {
     (void)state;
     peer p;
-    python py = {.foreign = 1, .not_yet = 2};
+    static python py = {.foreign = 1, .not_yet = 2};
     fw_result *r = NULL;
+    char id[40];
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
     assert_int_equal(fw_callf(c, "echo", &r, "i", 1), 0);
     assert_json(r, "[\"asked\"]");
-    assert_string_equal(fw_result_id(r), py.last_id);
+    snprintf(id, sizeof(id), "%s", fw_result_id(r));
     fw_result_free(r);
     fw_client_close(c);
     peer_stop(&p);
+    assert_string_equal(id, py.ids[0]);
     /* Asked for, not submitted again. */
     assert_int_equal(py.tasks, 1);
     assert_true(py.queries >= 3);
@@ -195,7 +204,7 @@ static void asks_after_a_broken_connection(void **state)
 {
     (void)state;
     peer p;
-    python py = {.drop = 1};
+    static python py = {.drop = 1};
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
@@ -211,7 +220,7 @@ static void tells_lost_results_from_failures(void **state)
 {
     (void)state;
     peer p;
-    python py = {.lost = true};
+    static python py = {.lost = true};
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
@@ -226,38 +235,36 @@ static void accepts_without_an_answer(void **state)
 {
     (void)state;
     peer p;
-    python py = {.silent = 1};
+    static python py = {.silent = 1};
     fw_id id;
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
     assert_int_equal(fw_send(c, FW_SUBMIT("slow", .prio = FW_LOW, .has_prio = 1), &id), 0);
-    assert_string_equal(id.s, py.last_id);
     /* The port of that priority is taken until the answer comes; others are not. */
     assert_int_equal(fw_callf(c, "echo", &r, "i", 1), 0);
     fw_result_free(r);
     assert_int_equal(fw_call_task(c, FW_SUBMIT("t", .prio = FW_LOW, .has_prio = 1), 30, &r),
                      -FW_ETIME);
-    assert_int_equal(py.tasks, 2);
     fw_submit two[2] = {*FW_SUBMIT("a"), *FW_SUBMIT("b")};
     fw_id ids[2];
     assert_int_equal(fw_send_many(c, two, 2, ids), 0);
-    assert_int_equal(py.batches, 1);
     fw_client_close(c);
     peer_stop(&p);
+    assert_string_equal(id.s, py.ids[0]);
+    assert_int_equal(py.tasks, 2);
+    assert_int_equal(py.batches, 1);
 }
 
 static void does_not_wait_for_delayed_tasks(void **state)
 {
     (void)state;
     peer p;
-    python py = {.silent = 2};
+    static python py = {.silent = 2};
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
     assert_int_equal(fw_send(c, FW_SUBMIT("t", .countdown_ms = 3600000), NULL), 0);
-    assert_true(strlen(py.last_eta) >= 19);
-    assert_null(strpbrk(py.last_eta, "TZ+"));
     assert_int_equal(fw_call_task(c, FW_SUBMIT("t", .countdown_ms = 3600000), 0, &r), 0);
     assert_int_equal(fw_result_state(r), FW_SCHEDULED);
     fw_result_free(r);
@@ -267,6 +274,8 @@ static void does_not_wait_for_delayed_tasks(void **state)
     fw_client_close(c);
     peer_stop(&p);
     assert_int_equal(py.tasks, 3);
+    assert_true(strlen(py.etas[0]) >= 19);
+    assert_null(strpbrk(py.etas[0], "TZ+"));
 }
 
 static void count(void *user, int err, const fw_result *r)
@@ -280,7 +289,7 @@ static void answers_callbacks_one_by_one(void **state)
 {
     (void)state;
     peer p;
-    python py = {.silent = 0};
+    static python py = {.silent = 0};
     unsigned counts[2] = {0, 0};
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
@@ -291,8 +300,19 @@ static void answers_callbacks_one_by_one(void **state)
     while (fw_in_flight(c) > 0)
         assert_true(fw_dispatch(c, 10000) > 0);
     assert_int_equal(counts[1], 100);
+    fw_client_close(c);
+    peer_stop(&p);
     assert_int_equal(py.tasks, 100);
-    py.silent = 1000;
+}
+
+static void ends_callbacks_when_closed(void **state)
+{
+    (void)state;
+    peer p;
+    static python py = {.silent = 1000};
+    unsigned counts[2] = {0, 0};
+    peer_start(&p, speaks_python, &py);
+    fw_client *c = open_at(&p);
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(fw_send_async(c, FW_SUBMIT("t"), 0, count, counts, NULL), 0);
     assert_int_equal(fw_dispatch(c, 0), 0);
@@ -305,26 +325,26 @@ static void shares_ports_among_clients(void **state)
 {
     (void)state;
     peer p;
-    python py = {.silent = 1};
+    static python py = {.silent = 1};
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *one = open_at(&p), *two = open_at(&p);
     assert_int_equal(fw_send(one, FW_SUBMIT("slow"), NULL), 0);
     /* The first client's request is still open there. */
     assert_int_equal(fw_call_task(two, FW_SUBMIT("t"), 30, &r), -FW_ETIME);
-    assert_int_equal(py.tasks, 1);
     fw_client_close(one);
     assert_int_equal(fw_callf(two, "t", &r, ""), 0);
     fw_result_free(r);
     fw_client_close(two);
     peer_stop(&p);
+    assert_int_equal(py.tasks, 2);
 }
 
 static void says_that_nobody_is_there(void **state)
 {
     (void)state;
     peer p;
-    python py = {.silent = 0};
+    static python py = {.silent = 0};
     fw_result *r = NULL;
     peer_start(&p, speaks_python, &py);
     fw_client *c = open_at(&p);
@@ -345,6 +365,7 @@ int main(void)
         cmocka_unit_test(accepts_without_an_answer),
         cmocka_unit_test(does_not_wait_for_delayed_tasks),
         cmocka_unit_test(answers_callbacks_one_by_one),
+        cmocka_unit_test(ends_callbacks_when_closed),
         cmocka_unit_test(shares_ports_among_clients),
         cmocka_unit_test(says_that_nobody_is_there),
     };
