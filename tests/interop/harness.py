@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import asyncio
+import ctypes
 import fcntl
 import json
 import os
@@ -116,6 +117,15 @@ def tcp(port, host="127.0.0.1"):
     return f"tcp://{host}:{port}"
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """In a child: no program outlives a test that was itself killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Process:
     """A program whose output goes to a file, ended by its own id."""
 
@@ -123,7 +133,7 @@ class Process:
         self.output = tempfile.TemporaryFile()
         self.child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})}, cwd=cwd)
+            env={**os.environ, **(env or {})}, cwd=cwd, preexec_fn=die_with_parent)
 
     @property
     def pid(self):

@@ -18,20 +18,21 @@ OPERATION = re.compile(
 )
 LABEL = re.compile(r"\[([a-z][a-z0-9_]*-[a-z0-9_-]+)\]\s*(acquire|release|acq_rel|seq_cst)\b")
 
-# What the label of an operation may say, and which ends of an edge the operation is.
+# What the label of an operation may say: no more than the operation does.
 SAYS = {
     "acquire": {"acquire"},
     "release": {"release"},
     "acq_rel": {"acquire", "release", "acq_rel"},
-    "seq_cst": {"seq_cst"},
+    "seq_cst": {"acquire", "release", "acq_rel", "seq_cst"},
 }
-ENDS = {
-    "acquire": {"acquire"},
-    "release": {"release"},
-    "acq_rel": {"acquire", "release"},
-    "seq_cst": {"acquire", "release"},
-}
+BOTH = {"acquire", "release"}
 NEAR = 3
+
+
+def ends_of(order, word):
+    """Which ends of an edge an operation is: an acq_rel is both whatever its label says; a seq_cst
+    is what its label says, and both when that is seq_cst."""
+    return BOTH if order == "acq_rel" or word in ("acq_rel", "seq_cst") else {word}
 
 
 def rule_atomic(tree):
@@ -69,17 +70,18 @@ def rule_edge(tree):
     ends, places = {}, {}
     for source in watched(tree):
         for line, order in ordered_operations(source):
-            labels = [label for label, word in labels_near(source, line) if word in SAYS[order]]
+            labels = [(label, word) for label, word in labels_near(source, line)
+                      if word in SAYS[order]]
             if not labels:
                 yield Finding(source.path, line, "edge", f"{order} operation without a label",
                               f"write [{source.stem}-edge] {order}: and why, in the comment "
                               f"at most {NEAR} lines above")
-            for label in labels:
-                ends.setdefault(label, set()).update(ENDS[order])
+            for label, word in labels:
+                ends.setdefault(label, set()).update(ends_of(order, word))
                 places.setdefault(label, (source.path, line))
         yield from _orphans(source)
     for label, seen in sorted(ends.items()):
-        for missing in sorted({"acquire", "release"} - seen):
+        for missing in sorted(BOTH - seen):
             path, line = places[label]
             yield Finding(path, line, "edge", f"[{label}] has no {missing} end",
                           "label its other end, or order it: an edge needs both")

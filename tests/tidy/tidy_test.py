@@ -199,6 +199,13 @@ class Edge(Seeded):
             "net/a.c": "/* f */\n/* [a-c] acquire: drops. */\nfw_sub_acq_rel(&x, 1);\n",
             "net/b.c": "/* f */\n/* [a-d] seq_cst: order. */\nfw_fence_seq_cst();\n"})
 
+    def test_seq_cst_operation_may_be_one_end_of_another_edge(self):
+        both = ("/* f */\n/* [a-d] seq_cst: order.\n * [a-b] release: out. */\n"
+                "fw_or_seq_cst(&x, 1);\n")
+        self.assert_none("edge", {"net/a.c": both, "net/b.c": self.ACQUIRE})
+        self.assert_one("edge", "net/a.c", 4, {"net/a.c": both, "net/b.c": "\n"},
+                        "[a-b] has no acquire end")
+
     def test_functions_named_like_orders_are_no_operations(self):
         self.assert_none("edge", {"net/a.c": "/* f */\nfw_task_release(engine, task);\n"})
 
