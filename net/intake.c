@@ -147,13 +147,13 @@ static void take_submissions(intake *in, fw_frame *frame)
         int got = fw_frame_next_submission(frame, place, in->scratch);
         if (got == 0)
             return;
-        fw_reply_to reply = got > 0 ? place->reply : frame->reply;
         fw_connection_expect(in->connection, 1);
         if (got < 0) {
             fw_net_count_refusal(in->net, FW_REFUSED_MALFORMED);
-            fw_net_refuse_items(in->net, &reply, 1, -got, frame->error);
+            fw_net_refuse_items(in->net, &place->reply, 1, -got, frame->error);
         } else if (is_draining(in)) {
-            fw_net_answer_refusal(in->net, &reply, place->id, FW_REFUSED_DRAINING, draining_text);
+            fw_net_answer_refusal(in->net, &place->reply, place->id, FW_REFUSED_DRAINING,
+                                  draining_text);
         } else {
             in->count++;
         }
@@ -173,7 +173,7 @@ static void take_queries(intake *in, fw_frame *frame)
             in->net->ops.query(in->net->ops.context, &query);
         } else {
             fw_net_count_refusal(in->net, FW_REFUSED_MALFORMED);
-            fw_net_refuse_items(in->net, &frame->reply, 1, -got, frame->error);
+            fw_net_refuse_items(in->net, &query.reply, 1, -got, frame->error);
         }
     }
 }
