@@ -19,7 +19,6 @@ enum {
 
 typedef struct parameter {
     const char *name;
-    size_t name_len;
     void *target;
     char letter;
     bool positional;
@@ -50,6 +49,20 @@ static int bad_format(fw_call *call, const char *format)
                    fw_call_name(call), format, PARAMETERS_MAX);
 }
 
+static bool is_letter(char c)
+{
+    switch (c) {
+    case 'i':
+    case 'd':
+    case 'b':
+    case 's':
+    case 'j':
+        return true;
+    default:
+        return false;
+    }
+}
+
 static int collect(signature *s, const char *format, va_list arguments)
 {
     bool optional = false;
@@ -58,8 +71,7 @@ static int collect(signature *s, const char *format, va_list arguments)
             optional = true;
             continue;
         }
-        bool known = *at == 'i' || *at == 'd' || *at == 'b' || *at == 's' || *at == 'j';
-        if (FW_UNLIKELY(!known || s->count == PARAMETERS_MAX))
+        if (FW_UNLIKELY(!is_letter(*at) || s->count == PARAMETERS_MAX))
             return bad_format(s->call, format);
         parameter *p = &s->parameters[s->count++];
         s->required += !optional;
@@ -67,7 +79,6 @@ static int collect(signature *s, const char *format, va_list arguments)
         p->name = va_arg(arguments, const char *);
         p->target = va_arg(arguments, void *);
         FW_ASSERT(p->name && p->target);
-        p->name_len = strlen(p->name);
         p->positional = false;
         p->value.type = FW_JSON_INVALID;
     }
@@ -101,7 +112,7 @@ static parameter *find_parameter(signature *s, fw_span key)
 {
     for (size_t i = 0; i < s->count; i++) {
         parameter *p = &s->parameters[i];
-        if (p->name_len == key.len && memcmp(p->name, key.ptr, key.len) == 0)
+        if (strlen(p->name) == key.len && memcmp(p->name, key.ptr, key.len) == 0)
             return p;
     }
     return NULL;

@@ -15,6 +15,8 @@
 /* This thread's last error text. */
 static _Thread_local char errmsg[1024];
 
+enum { ERROR_USUAL = 256 /* bytes that most error texts fit into */ };
+
 static const char no_memory[] = "out of memory";
 
 /* The longest beginning of at most max bytes that does not end inside a UTF-8 sequence. */
@@ -125,11 +127,12 @@ int fw_fail(fw_call *c, const char *format, ...)
     va_start(arguments, format);
     va_copy(again, arguments);
     fw_buffer *text = fw_call_error_begin(c);
-    int n = vsnprintf(NULL, 0, format, arguments);
-    if (n >= 0 && fw_buffer_reserve(text, (size_t)n + 1)) {
-        vsnprintf(text->data, (size_t)n + 1, format, again);
+    fw_buffer_reserve(text, ERROR_USUAL);
+    int n = vsnprintf(text->data, text->capacity, format, arguments);
+    if (n >= 0 && (size_t)n < text->capacity)
         text->len = (size_t)n;
-    }
+    else if (n >= 0 && fw_buffer_reserve(text, (size_t)n + 1))
+        text->len = (size_t)vsnprintf(text->data, (size_t)n + 1, format, again);
     va_end(again);
     va_end(arguments);
     return fw_call_error_end(c);

@@ -299,6 +299,77 @@ static void without_a_flag_the_clock_decides(void **state)
     assert_true(span_is(one_call(&thread, tells_cancelled, "task", &input).result, "true"));
 }
 
+/* The linker sends the engine's allocations through these. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+
+static size_t allocations;
+
+void *__wrap_malloc(size_t size)
+{
+    allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    allocations++;
+    return __real_realloc(old, size);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+    allocations++;
+    return __real_aligned_alloc(align, size);
+}
+
+static int uses_everything(fw_call *c)
+{
+    const char *text;
+    double number;
+    fw_span json;
+    int rc = fw_args(c, "sdj", "text", &text, "number", &number, "json", &json);
+    if (rc < 0)
+        return rc;
+    if (!fw_call_alloc(c, 20000) || !fw_call_id(c))
+        return -FW_ENOMEM;
+    return fw_ret_str(c, text);
+}
+
+static void steady_calls_allocate_nothing(void **state)
+{
+    (void)state;
+    fw_call_thread fresh;
+    assert_true(fw_call_thread_init(&fresh));
+    size_t before = allocations;
+    for (int i = 0; i < 1010; i++) {
+        fw_call_input input = input_of("[\"some \\u00e9 text\",2.5]", "{\"js\\u006fn\":[1,2]}");
+        fw_call_input none = input_of("[]", "{}");
+        fw_call_output out = one_call(&fresh, uses_everything, "task", &input);
+        assert_true(span_is(out.result, "\"some \\u00e9 text\""));
+        assert_false(one_call(&fresh, uses_everything, "task", &none).success);
+        assert_false(one_call(&fresh, fails_with_words, "task", &none).success);
+        if (i == 0)
+            assert_true(allocations > before); /* so counting works */
+        if (i == 10)
+            before = allocations;
+    }
+    assert_int_equal(allocations, before);
+    fw_call_thread_fini(&fresh);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -322,6 +393,7 @@ int main(void)
         cmocka_unit_test(raw_arguments_are_byte_for_byte),
         cmocka_unit_test(a_cancel_is_heard_from_another_thread),
         cmocka_unit_test(without_a_flag_the_clock_decides),
+        cmocka_unit_test(steady_calls_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -161,6 +161,18 @@ static void hooks_run_in_their_order(void **state)
     assert_string_equal(getenv("FW_TEST_HOOKS"), "fini");
 }
 
+static void a_module_finds_every_function(void **state)
+{
+    (void)state;
+    fw_modules *modules = create();
+    if (load(modules, "everything") < 0)
+        fail_msg("%s", error);
+    assert_int_equal(fw_modules_thread_start(modules, 0), 0);
+    assert_true(span_is(call(modules, "count", "[]", 0).result, "24"));
+    fw_modules_thread_stop(modules, 0);
+    fw_modules_destroy(modules);
+}
+
 typedef struct caller {
     fw_modules *modules;
     unsigned index;
@@ -214,6 +226,7 @@ int main(void)
         cmocka_unit_test(names_are_looked_for_in_folders),
         cmocka_unit_test(files_here_need_their_suffix),
         cmocka_unit_test(hooks_run_in_their_order),
+        cmocka_unit_test(a_module_finds_every_function),
         cmocka_unit_test(threads_call_without_meeting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
