@@ -1,0 +1,264 @@
+/* cache/cache.c - the door: which shard, and what bounds all of them together.
+ *
+ * Key invariant: bounds.entries is the sum of the shards' entries, exactly, whenever nobody is at
+ * work; a put leaves no more than entries_max, but for one entry of each put that is still under
+ * way. Progress: get is wait-free; put and remove hold one shard's lock for a bounded time.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cache/body.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/rcu.h"
+
+enum {
+    EXACT_BELOW = 1024,   /* so few entries stand in one shard, which keeps one order of use */
+    SHARD_ENTRIES = 1024, /* above that, wanted in each shard ... */
+    SHARDS_USUAL = 64,    /* ... up to so many shards, */
+    SHARD_ENTRIES_MAX = 1 << 14, /* and then so many in each */
+    REMEMBERED_MIN = 64,         /* departed keys */
+    REMEMBERED_MAX = 1 << 16,
+    LUMP_BYTES_MAX = 16 * 1024,
+    SWEEP_WORK = 1 << 14, /* nodes that one sweep touches */
+    TRIM_HOLDS = 4        /* locks that a put takes to follow a smaller entries_max */
+};
+
+static unsigned shards_for(size_t entries_max)
+{
+    unsigned shards = 1;
+    if (entries_max <= EXACT_BELOW)
+        return shards;
+    while (shards < SHARDS_USUAL && entries_max / shards >= 2 * SHARD_ENTRIES)
+        shards *= 2;
+    while (shards < 1u << FW_HASH_SHARD_BITS && entries_max / shards > SHARD_ENTRIES_MAX)
+        shards *= 2;
+    return shards;
+}
+
+static void set_bounds(fw_bounds *bounds, size_t entries_max, size_t bytes_max, int64_t ttl_ns)
+{
+    /* Relaxed: settings that take effect soon. */
+    fw_store_relaxed(&bounds->entries_max, entries_max);
+    fw_store_relaxed(&bounds->bytes_max, bytes_max);
+    fw_store_relaxed(&bounds->ttl_ns, ttl_ns);
+}
+
+/* => the number of shards that could be set up. */
+static unsigned init_shards(fw_cache *cache, size_t entries_max)
+{
+    size_t share = entries_max / cache->shard_count;
+    size_t remembered = entries_max;
+    if (remembered < REMEMBERED_MIN)
+        remembered = REMEMBERED_MIN;
+    if (remembered > REMEMBERED_MAX)
+        remembered = REMEMBERED_MAX;
+    for (unsigned i = 0; i < cache->shard_count; i++) {
+        if (!fw_shard_init(&cache->shards[i], &cache->bounds, share + share / 32 + 64,
+                           remembered / cache->shard_count + 1))
+            return i;
+    }
+    return cache->shard_count;
+}
+
+int fw_cache_create(fw_cache **out, const fw_cache_config *config)
+{
+    unsigned shards = config->shards ? config->shards : shards_for(config->entries_max);
+    if (config->ttl_ns <= 0 || (shards & (shards - 1)) != 0 || shards > 1u << FW_HASH_SHARD_BITS ||
+        config->entries_max > (size_t)UINT32_MAX / 4 * shards)
+        return -FW_EINVAL;
+    size_t bytes = sizeof(fw_cache) + shards * sizeof(fw_shard);
+    fw_cache *cache = aligned_alloc(FW_APART, bytes);
+    if (!cache)
+        return -FW_ENOMEM;
+    fw_hash_init();
+    *cache = (fw_cache){.shard_count = shards, .shard_mask = shards - 1};
+    set_bounds(&cache->bounds, config->entries_max, config->bytes_max, config->ttl_ns);
+    size_t lump = config->bytes_max / 64 / shards;
+    cache->bounds.lump_bytes = lump < LUMP_BYTES_MAX ? lump : LUMP_BYTES_MAX;
+    cache->bounds.shards = shards;
+    unsigned ready = init_shards(cache, config->entries_max);
+    if (ready < shards) {
+        while (ready-- > 0)
+            fw_shard_fini(&cache->shards[ready]);
+        free(cache);
+        return -FW_ENOMEM;
+    }
+    /* Relaxed: private until returned. */
+    fw_add_relaxed(&cache->bounds.bytes, (int64_t)sizeof *cache);
+    cache->fixed_bytes = (size_t)fw_load_relaxed(&cache->bounds.bytes);
+    *out = cache;
+    return 0;
+}
+
+void fw_cache_destroy(fw_cache *cache)
+{
+    if (!cache)
+        return;
+    for (unsigned i = 0; i < cache->shard_count; i++) {
+        FW_DEBUG_ASSERT(fw_shard_is_valid(&cache->shards[i]));
+        fw_shard_fini(&cache->shards[i]);
+    }
+    /* What was evicted before is given back to the slabs before the caller looks at them. */
+    fw_rcu_flush();
+    free(cache);
+}
+
+/* The shard whose oldest entry is the oldest, among those that can spare one, and the age to which
+ * it may be trimmed before it is another one's turn. NULL: none can. */
+static fw_shard *oldest_shard(fw_cache *cache, const fw_shard *own, int64_t now_ns, uint64_t *until)
+{
+    fw_shard *oldest = NULL;
+    uint64_t first = UINT64_MAX, second = UINT64_MAX, now = fw_mark_of(now_ns);
+    for (unsigned i = 0; i < cache->shard_count; i++) {
+        fw_shard *shard = &cache->shards[i];
+        /* Relaxed, both: hints; the eviction looks again under the lock. */
+        if (fw_load_relaxed(&shard->entries) <= (shard == own))
+            continue;
+        uint64_t began = fw_load_relaxed(&shard->began);
+        if (!oldest || began < first) {
+            second = first;
+            first = began;
+            oldest = shard;
+        } else if (began < second) {
+            second = began;
+        }
+    }
+    /* A part of the age more, so that a lock is worth taking. */
+    *until = second < now ? second + (now - second) / 16 : second;
+    return oldest;
+}
+
+static inline size_t excess_entries(fw_bounds *bounds)
+{
+    /* Relaxed: bounds. */
+    size_t is = fw_load_relaxed(&bounds->entries), most = fw_load_relaxed(&bounds->entries_max);
+    return FW_UNLIKELY(is > most) ? is - most : 0;
+}
+
+static inline size_t excess_bytes(fw_bounds *bounds)
+{
+    /* Relaxed: bounds. */
+    int64_t is = fw_load_relaxed(&bounds->bytes);
+    size_t most = fw_load_relaxed(&bounds->bytes_max);
+    return FW_UNLIKELY(is > 0 && (size_t)is > most) ? (size_t)is - most : 0;
+}
+
+/* Evicts what is too much; of entries, so many that one call stays short, with `holds` locks. `own`
+ * keeps its newest entry, which the caller has just put there. */
+static void trim(fw_cache *cache, const fw_shard *own, int64_t now_ns, unsigned holds)
+{
+    for (;;) {
+        size_t entries = excess_entries(&cache->bounds), bytes = excess_bytes(&cache->bounds);
+        if (bytes == 0 && (entries == 0 || holds == 0))
+            return;
+        holds -= bytes == 0;
+        uint64_t until;
+        fw_shard *shard = oldest_shard(cache, own, now_ns, &until);
+        if (!shard)
+            return;
+        fw_shard_evict(shard, entries, bytes, shard == own, until,
+                       entries > 0 ? FW_EVICTED_BY_COUNT : FW_EVICTED_BY_BYTES);
+    }
+}
+
+static inline fw_shard *shard_of(fw_cache *cache, uint64_t hash)
+{
+    return &cache->shards[(hash >> (64 - FW_HASH_SHARD_BITS)) & cache->shard_mask];
+}
+
+int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int64_t now_ns)
+{
+    FW_ASSERT(now_ns >= 0);
+    fw_bounds *bounds = &cache->bounds;
+    /* Relaxed, all: settings. */
+    if (FW_UNLIKELY(ttl_ns <= 0)) {
+        if (ttl_ns < 0)
+            return -FW_EINVAL;
+    }
+    int64_t ttl = ttl_ns > 0 ? ttl_ns : fw_load_relaxed(&bounds->ttl_ns);
+    if (FW_UNLIKELY(fw_load_relaxed(&bounds->entries_max) == 0))
+        return 0;
+    size_t bytes = fw_entry_bytes(item);
+    if (FW_UNLIKELY(bytes == 0 || bytes > UINT32_MAX ||
+                    bytes + cache->fixed_bytes > fw_load_relaxed(&bounds->bytes_max)))
+        return -FW_EBIG;
+    uint64_t hash = fw_hash(item->key);
+    fw_shard *shard = shard_of(cache, hash);
+    fw_table_prefetch(fw_load_relaxed(&shard->table), hash);
+    int64_t expires_ns = now_ns <= INT64_MAX - ttl ? now_ns + ttl : INT64_MAX;
+    fw_entry *entry = fw_entry_create(item, expires_ns, now_ns);
+    if (FW_UNLIKELY(!entry))
+        return -FW_ENOMEM;
+    const fw_shard *other = &cache->shards[(hash >> 40) & cache->shard_mask];
+    int status = fw_shard_put(shard, entry, bytes, hash, now_ns, other);
+    if (FW_UNLIKELY(status < 0)) {
+        fw_entry_reclaim(entry);
+        return status;
+    }
+    if (FW_UNLIKELY(excess_entries(bounds) > 0 || excess_bytes(bounds) > 0))
+        trim(cache, shard, now_ns, TRIM_HOLDS);
+    return 0;
+}
+
+fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool peek,
+                             fw_cache_item *out)
+{
+    uint64_t hash = fw_hash(key);
+    const fw_shard *shard = shard_of(cache, hash);
+    fw_entry *entry = fw_shard_find(shard, hash, key);
+    if (FW_LIKELY(entry && now_ns <= entry->expires_ns)) {
+        fw_entry_read(entry, out);
+        if (!peek) {
+            fw_entry_mark(entry, now_ns);
+            fw_tally_count(cache->tally, FW_TALLY_HITS);
+        }
+        return FW_CACHE_FOUND;
+    }
+    bool expired = entry || fw_departed_has(&shard->departed, hash);
+    if (!peek) {
+        fw_tally_count(cache->tally, FW_TALLY_MISSES);
+        if (expired)
+            fw_tally_count(cache->tally, FW_TALLY_EXPIRED);
+    }
+    return expired ? FW_CACHE_EXPIRED : FW_CACHE_UNKNOWN;
+}
+
+void fw_cache_prefetch(const fw_cache *cache, fw_key key)
+{
+    uint64_t hash = fw_hash(key);
+    const fw_shard *shard = &cache->shards[(hash >> (64 - FW_HASH_SHARD_BITS)) & cache->shard_mask];
+    /* Relaxed: only an address to load early; a table that is replaced meanwhile does no harm. */
+    fw_table_prefetch(fw_load_relaxed(&shard->table), hash);
+    __builtin_prefetch(&shard->lock, 1);
+}
+
+bool fw_cache_remove(fw_cache *cache, fw_key key)
+{
+    uint64_t hash = fw_hash(key);
+    return fw_shard_remove(shard_of(cache, hash), hash, key);
+}
+
+size_t fw_cache_sweep(fw_cache *cache, int64_t now_ns)
+{
+    size_t gone = 0, work = SWEEP_WORK;
+    for (unsigned i = 0; i < cache->shard_count && work > 0; i++) {
+        fw_shard *shard = &cache->shards[cache->sweep_at];
+        size_t took;
+        do {
+            took = fw_shard_sweep(shard, now_ns, &work);
+            gone += took;
+        } while (took == FW_SHARD_VICTIMS && work > 0);
+        /* The next sweep goes on where this one ran out of work. */
+        if (work > 0)
+            cache->sweep_at = (cache->sweep_at + 1) & cache->shard_mask;
+    }
+    trim(cache, NULL, now_ns, SWEEP_WORK);
+    fw_rcu_flush();
+    return gone;
+}
+
+void fw_cache_resize(fw_cache *cache, size_t entries_max, size_t bytes_max, int64_t ttl_ns)
+{
+    FW_ASSERT(ttl_ns > 0);
+    set_bounds(&cache->bounds, entries_max, bytes_max, ttl_ns);
+}

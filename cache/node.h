@@ -1,0 +1,61 @@
+/* cache/node.h - the writers' half of an entry: its neighbours in the order of use and on the
+ * wheel.
+ *
+ * Nodes of a shard stand in one array and name each other by index, so that moving one touches two
+ * cache lines of a small array and no entry. The first nodes are sentinels: the same one heads an
+ * era of the order of use (cache/recency.h) and a slot of the wheel (cache/expiry.h), each with its
+ * own pair of links. Everything here is under the shard's lock. SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FW_CACHE_NODE_H
+#define FW_CACHE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/entry.h"
+
+enum { FW_NODE_SENTINELS = 192 };
+#define FW_NODE_NONE UINT32_MAX
+
+typedef struct fw_node {
+    fw_entry *entry;        /* NULL: the node is free */
+    uint32_t newer, older;  /* order of use; `newer` also links free nodes */
+    uint32_t later, sooner; /* wheel */
+    uint32_t place;         /* of the entry in the table */
+    uint32_t bytes;         /* of the entry's block */
+} fw_node;
+_Static_assert(sizeof(fw_node) == 32, "two nodes to a cache line");
+
+typedef struct fw_nodes {
+    fw_node *at;
+    uint32_t capacity; /* sentinels included */
+    uint32_t made;     /* nodes below this were used at some time */
+    uint32_t free;     /* or FW_NODE_NONE */
+} fw_nodes;
+
+/* => false: no memory. */
+bool fw_nodes_init(fw_nodes *nodes, uint32_t count);
+void fw_nodes_fini(fw_nodes *nodes);
+/* Makes sure that one can be taken; grows towards `likely` nodes. Moves the array. => false: no
+ * memory. */
+bool fw_nodes_reserve(fw_nodes *nodes, uint32_t likely);
+
+/* Takes a node that fw_nodes_reserve promised. */
+static inline uint32_t fw_node_take(fw_nodes *nodes)
+{
+    uint32_t index = nodes->free;
+    if (index == FW_NODE_NONE)
+        return nodes->made++;
+    nodes->free = nodes->at[index].newer;
+    return index;
+}
+
+static inline void fw_node_give(fw_nodes *nodes, uint32_t index)
+{
+    nodes->at[index].entry = NULL;
+    nodes->at[index].newer = nodes->free;
+    nodes->free = index;
+}
+
+#endif

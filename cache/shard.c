@@ -1,0 +1,408 @@
+/* cache/shard.c - what happens to a shard's entries: they come, are replaced, evicted, removed,
+ * they expire.
+ *
+ * Key invariant, whenever the lock is free: each node that is not free names one entry, which
+ * stands in the table at the node's place, in one era and in one slot of the wheel; the counters
+ * tell the truth about them. An entry that leaves is remembered as departed before it leaves the
+ * table, so that no reader sees neither. Entries are retired after the lock is given back.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cache/shard.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "cache/hash.h"
+
+/* A shard has room for so many at first, and grows as it fills. */
+enum { START_ENTRIES = 256 };
+
+/* Entries that have left the table and wait for the lock to be given back. */
+typedef struct victims {
+    fw_entry *entries[FW_SHARD_VICTIMS];
+    size_t count;
+} victims;
+
+/* Only the lock's holder writes; relaxed, because readers want figures. */
+static inline size_t entries_of(const fw_shard *shard)
+{
+    return fw_load_relaxed(&shard->entries);
+}
+
+/* Only the lock's holder writes; the release in put_table is for readers. */
+static inline fw_table table_of(const fw_shard *shard)
+{
+    return fw_load_relaxed(&shard->table);
+}
+
+static void put_table(fw_shard *shard, fw_table table)
+{
+    /* [shard-table] release: the table's buckets. */
+    fw_store_release(&shard->table, table);
+}
+
+static inline void count_bytes(fw_shard *shard, int64_t change)
+{
+    fw_count(&shard->bytes, (size_t)change);
+    shard->unsent_bytes += change;
+}
+
+/* Relaxed: a sum that bounds what is kept; nothing is published by it. */
+static inline void send_bytes(fw_shard *shard)
+{
+    fw_add_relaxed(&shard->bounds->bytes, shard->unsent_bytes);
+    shard->unsent_bytes = 0;
+}
+
+static inline void send_lump(fw_shard *shard)
+{
+    if (FW_UNLIKELY((uint64_t)llabs(shard->unsent_bytes) >= shard->bounds->lump_bytes))
+        send_bytes(shard);
+}
+
+bool fw_shard_init(fw_shard *shard, fw_bounds *bounds, size_t likely, size_t remembered)
+{
+    size_t start = likely < START_ENTRIES ? likely : START_ENTRIES;
+    *shard = (fw_shard){.bounds = bounds};
+    fw_table table = fw_table_create(start + start / 8);
+    bool ready = table != 0;
+    ready = fw_nodes_init(&shard->nodes, (uint32_t)(start / 4 + 8)) && ready;
+    ready = fw_departed_init(&shard->departed, remembered) && ready;
+    fw_recency_init(&shard->recency);
+    fw_expiry_init(&shard->expiry);
+    put_table(shard, table);
+    /* Relaxed: the cache is private until it is created. */
+    fw_store_relaxed(&shard->began, UINT64_MAX);
+    if (!ready) {
+        fw_shard_fini(shard);
+        return false;
+    }
+    count_bytes(shard, (int64_t)(sizeof *shard + fw_table_bytes(table) +
+                                 shard->nodes.capacity * sizeof(fw_node) +
+                                 fw_departed_bytes(&shard->departed)));
+    send_bytes(shard);
+    return true;
+}
+
+void fw_shard_fini(fw_shard *shard)
+{
+    for (uint32_t i = FW_NODE_SENTINELS; shard->nodes.at && i < shard->nodes.made; i++) {
+        if (shard->nodes.at[i].entry)
+            fw_entry_reclaim(shard->nodes.at[i].entry);
+    }
+    fw_nodes_fini(&shard->nodes);
+    fw_departed_fini(&shard->departed);
+    fw_table_destroy(table_of(shard));
+}
+
+/* What a share of the cache comes to, with what chance adds to it. */
+static size_t likely_entries(const fw_shard *shard)
+{
+    /* Relaxed: a setting. */
+    size_t share = fw_load_relaxed(&shard->bounds->entries_max) / shard->bounds->shards;
+    return share + share / 32 + 64;
+}
+
+static void reclaim_table(void *buckets)
+{
+    fw_table_destroy((fw_table)buckets);
+}
+
+/* Another, larger table with the same entries. => false: no memory. */
+static bool grow_table(fw_shard *shard)
+{
+    fw_table old = table_of(shard);
+    size_t entries = entries_of(shard), likely = likely_entries(shard);
+    size_t wanted = entries * 2 < likely ? entries * 2 : likely;
+    fw_table grown = fw_table_create(wanted > entries + entries / 4 ? wanted : entries / 4 * 5 + 8);
+    if (!grown)
+        return false;
+    for (uint32_t i = FW_NODE_SENTINELS; i < shard->nodes.made; i++) {
+        fw_node *node = &shard->nodes.at[i];
+        if (node->entry)
+            node->place = fw_table_insert(grown, fw_hash(node->entry->key), node->entry);
+    }
+    put_table(shard, grown);
+    count_bytes(shard, (int64_t)fw_table_bytes(grown) - (int64_t)fw_table_bytes(old));
+    fw_rcu_retire(fw_table_buckets(old), reclaim_table);
+    return true;
+}
+
+/* Room for one more. => false: no memory. */
+static bool reserve(fw_shard *shard)
+{
+    size_t entries = entries_of(shard);
+    uint32_t capacity = shard->nodes.capacity;
+    if (FW_UNLIKELY(entries >= fw_table_room(table_of(shard))) && !grow_table(shard) &&
+        entries >= fw_table_places(table_of(shard)))
+        return false;
+    if (!fw_nodes_reserve(&shard->nodes, (uint32_t)likely_entries(shard)))
+        return false;
+    if (FW_UNLIKELY(capacity != shard->nodes.capacity))
+        count_bytes(shard, (int64_t)(shard->nodes.capacity - capacity) * (int64_t)sizeof(fw_node));
+    return true;
+}
+
+/* Under the lock: the entry of a node leaves. => the entry, to be retired. */
+static fw_entry *take_out(fw_shard *shard, uint32_t index)
+{
+    fw_node *node = &shard->nodes.at[index];
+    fw_entry *entry = node->entry;
+    uint64_t hash = fw_hash(entry->key);
+    fw_departed_add(&shard->departed, hash);
+    fw_table_remove(table_of(shard), node->place, hash);
+    fw_recency_remove(&shard->nodes, index);
+    fw_expiry_remove(&shard->expiry, &shard->nodes, index);
+    count_bytes(shard, -(int64_t)node->bytes);
+    fw_count(&shard->entries, -(size_t)1);
+    fw_count(&shard->by_status[entry->status], -(size_t)1);
+    fw_node_give(&shard->nodes, index);
+    return entry;
+}
+
+/* Tells other shards how old the oldest entry of this one may be: when the oldest era began, or,
+ * after an eviction by another shard's writer, when its first entry was used. */
+static inline void show_age(fw_shard *shard)
+{
+    uint64_t began = fw_recency_began(&shard->recency);
+    /* Relaxed: a hint where to evict; written seldom, so that the line stays shared. */
+    uint64_t shown = fw_load_relaxed(&shard->began);
+    if (FW_UNLIKELY(shown < began || shown == UINT64_MAX))
+        fw_store_relaxed(&shard->began, began);
+}
+
+/* When the oldest entry was last used. */
+static uint64_t oldest_mark(fw_shard *shard)
+{
+    uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
+    /* Relaxed: a hint. */
+    return index == FW_NODE_NONE ? UINT64_MAX
+                                 : fw_load_relaxed(&shard->nodes.at[index].entry->mark);
+}
+
+static void show_exact_age(fw_shard *shard)
+{
+    /* Relaxed: a hint where to evict. */
+    fw_store_relaxed(&shard->began, oldest_mark(shard));
+}
+
+/* Under the lock: evicts the entry used least recently. => it, or NULL. */
+static fw_entry *evict_oldest(fw_shard *shard, fw_eviction why)
+{
+    uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
+    if (index == FW_NODE_NONE)
+        return NULL;
+    fw_count(&shard->evicted[why], 1);
+    const fw_node *next = &shard->nodes.at[shard->nodes.at[index].newer];
+    if (FW_LIKELY(next->entry)) {
+        /* Who will probably go next: its lines may be in nobody's cache by now. */
+        __builtin_prefetch(next->entry);
+        __builtin_prefetch(&fw_table_buckets(table_of(shard))[next->place / 8]);
+    }
+    return take_out(shard, index);
+}
+
+static void retire_all(victims *out)
+{
+    for (size_t i = 0; i < out->count; i++)
+        fw_rcu_retire(out->entries[i], fw_entry_reclaim);
+}
+
+/* Under the lock: an entry of a new key. */
+static void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns)
+{
+    uint32_t index = fw_node_take(&shard->nodes);
+    fw_node *node = &shard->nodes.at[index];
+    entry->node = index;
+    node->entry = entry;
+    node->bytes = (uint32_t)bytes;
+    fw_recency_add(&shard->recency, &shard->nodes, index, (uint32_t)entries_of(shard));
+    fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
+    node->place = fw_table_insert(table_of(shard), hash, entry);
+    fw_count(&shard->entries, 1);
+}
+
+/* Under the lock: an entry of a key that is here. => the one it replaces. */
+static fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, size_t bytes,
+                         int64_t now_ns)
+{
+    /* Relaxed: only the lock's holder writes. */
+    fw_entry *old =
+        fw_load_relaxed(&fw_table_buckets(table_of(shard))[place / 8].entries[place % 8]);
+    uint32_t index = old->node;
+    fw_node *node = &shard->nodes.at[index];
+    FW_ASSERT(node->entry == old && node->place == place);
+    fw_recency_remove(&shard->nodes, index);
+    fw_expiry_remove(&shard->expiry, &shard->nodes, index);
+    count_bytes(shard, -(int64_t)node->bytes);
+    fw_count(&shard->by_status[old->status], -(size_t)1);
+    entry->node = index;
+    node->entry = entry;
+    node->bytes = (uint32_t)bytes;
+    fw_recency_add(&shard->recency, &shard->nodes, index, (uint32_t)entries_of(shard));
+    fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
+    fw_table_replace(table_of(shard), place, entry);
+    return old;
+}
+
+/* Whether this shard's oldest entry may go rather than the other's. Shards let go of entries of
+ * about the same age; an eighth of difference is not worth a second lock. */
+static inline bool is_oldest(const fw_shard *shard, const fw_shard *other, int64_t now_ns)
+{
+    uint64_t mine = fw_recency_began(&shard->recency);
+    /* Relaxed: a hint. */
+    uint64_t theirs = fw_load_relaxed(&other->began), now = fw_mark_of(now_ns);
+    return theirs >= mine || now <= mine || mine - theirs <= (now - mine) / 8;
+}
+
+/* Under the lock, before an entry comes: makes room if this shard is the one to do so. => who has
+ * to go. */
+static fw_entry *make_room(fw_shard *shard, const fw_shard *other, int64_t now_ns)
+{
+    fw_bounds *bounds = shard->bounds;
+    /* Relaxed, all: bounds. */
+    bool full = fw_load_relaxed(&bounds->entries) >= fw_load_relaxed(&bounds->entries_max);
+    if (FW_LIKELY(full && entries_of(shard) > 0) && is_oldest(shard, other, now_ns))
+        return evict_oldest(shard, FW_EVICTED_BY_COUNT);
+    fw_add_relaxed(&bounds->entries, 1);
+    return NULL;
+}
+
+int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns,
+                 const fw_shard *other)
+{
+    FW_DEBUG_ASSERT(hash == fw_hash(entry->key));
+    fw_entry *gone = NULL;
+    fw_lock_acquire(&shard->lock);
+    uint32_t place = fw_table_place(table_of(shard), hash, entry->key);
+    if (place != FW_PLACE_NONE) {
+        gone = replace(shard, place, entry, bytes, now_ns);
+    } else {
+        if (FW_UNLIKELY(!reserve(shard))) {
+            fw_lock_release(&shard->lock);
+            return -FW_ENOMEM;
+        }
+        gone = make_room(shard, other, now_ns);
+        enter(shard, entry, bytes, hash, now_ns);
+    }
+    count_bytes(shard, (int64_t)bytes);
+    fw_count(&shard->puts, 1);
+    fw_count(&shard->by_status[entry->status], 1);
+    send_lump(shard);
+    show_age(shard);
+    fw_lock_release(&shard->lock);
+    if (gone)
+        fw_rcu_retire(gone, fw_entry_reclaim);
+    return 0;
+}
+
+size_t fw_shard_evict(fw_shard *shard, size_t entries, size_t bytes, size_t leave, uint64_t until,
+                      fw_eviction why)
+{
+    victims out = {.count = 0};
+    fw_lock_acquire(&shard->lock);
+    /* Relaxed: only the lock's holder writes. */
+    size_t before = fw_load_relaxed(&shard->bytes);
+    while ((out.count < entries || before - fw_load_relaxed(&shard->bytes) < bytes) &&
+           out.count < FW_SHARD_VICTIMS && entries_of(shard) > leave) {
+        if (out.count > 0 && oldest_mark(shard) > until)
+            break;
+        fw_entry *entry = evict_oldest(shard, why);
+        FW_ASSERT(entry);
+        out.entries[out.count++] = entry;
+    }
+    /* Relaxed: a count that bounds. */
+    fw_sub_relaxed(&shard->bounds->entries, out.count);
+    send_bytes(shard);
+    show_exact_age(shard);
+    fw_lock_release(&shard->lock);
+    retire_all(&out);
+    return out.count;
+}
+
+bool fw_shard_remove(fw_shard *shard, uint64_t hash, fw_key key)
+{
+    fw_entry *gone = NULL;
+    fw_lock_acquire(&shard->lock);
+    uint32_t place = fw_table_place(table_of(shard), hash, key);
+    if (place != FW_PLACE_NONE) {
+        /* Relaxed: only the lock's holder writes. */
+        gone = fw_load_relaxed(&fw_table_buckets(table_of(shard))[place / 8].entries[place % 8]);
+        take_out(shard, gone->node);
+        /* Relaxed: a count that bounds. */
+        fw_sub_relaxed(&shard->bounds->entries, 1);
+        send_lump(shard);
+        show_exact_age(shard);
+    }
+    fw_lock_release(&shard->lock);
+    if (gone)
+        fw_rcu_retire(gone, fw_entry_reclaim);
+    return gone != NULL;
+}
+
+size_t fw_shard_sweep(fw_shard *shard, int64_t now_ns, size_t *work)
+{
+    victims out = {.count = 0};
+    fw_lock_acquire(&shard->lock);
+    while (out.count<FW_SHARD_VICTIMS && * work> 0) {
+        uint32_t index = fw_expiry_due(&shard->expiry, &shard->nodes, now_ns / FW_NS_PER_S, work);
+        if (index == FW_NODE_NONE)
+            break;
+        FW_ASSERT(shard->nodes.at[index].entry->expires_ns < now_ns);
+        --*work;
+        fw_count(&shard->evicted[FW_EVICTED_BY_TTL], 1);
+        out.entries[out.count++] = take_out(shard, index);
+    }
+    /* Relaxed: a count that bounds. */
+    fw_sub_relaxed(&shard->bounds->entries, out.count);
+    send_bytes(shard);
+    if (out.count > 0)
+        show_exact_age(shard);
+    fw_lock_release(&shard->lock);
+    retire_all(&out);
+    return out.count;
+}
+
+/* Counts the nodes of every ring that starts at a sentinel, by one pair of links. */
+static size_t count_rings(const fw_shard *shard, bool wheel)
+{
+    const fw_node *at = shard->nodes.at;
+    size_t count = 0;
+    for (uint32_t s = 0; s < FW_NODE_SENTINELS; s++) {
+        for (uint32_t i = wheel ? at[s].later : at[s].newer; i != s;
+             i = wheel ? at[i].later : at[i].newer) {
+            if (!at[i].entry || count++ > shard->nodes.made)
+                return SIZE_MAX;
+        }
+    }
+    return count;
+}
+
+bool fw_shard_is_valid(fw_shard *shard)
+{
+    fw_lock_acquire(&shard->lock);
+    size_t entries = 0, bytes = sizeof *shard + fw_table_bytes(table_of(shard)) +
+                                shard->nodes.capacity * sizeof(fw_node) +
+                                fw_departed_bytes(&shard->departed);
+    bool valid = true;
+    for (uint32_t i = FW_NODE_SENTINELS; i < shard->nodes.made; i++) {
+        const fw_node *node = &shard->nodes.at[i];
+        if (!node->entry)
+            continue;
+        fw_key key = node->entry->key;
+        entries++;
+        bytes += node->bytes;
+        valid &= node->entry->node == i;
+        valid &= fw_table_place(table_of(shard), fw_hash(key), key) == node->place;
+        valid &= fw_shard_find(shard, fw_hash(key), key) == node->entry;
+    }
+    size_t states = 0;
+    for (unsigned i = 0; i < FW_UNKNOWN; i++)
+        states += fw_load_relaxed(&shard->by_status[i]);
+    valid &= entries == entries_of(shard) && entries == states;
+    valid &= bytes == fw_load_relaxed(&shard->bytes) && entries == shard->expiry.count;
+    valid &= count_rings(shard, false) == entries && count_rings(shard, true) == entries;
+    fw_lock_release(&shard->lock);
+    return valid;
+}
