@@ -68,14 +68,14 @@ static inline uint32_t fw_deque_size(const fw_deque *deque)
     return size > 0 ? (uint32_t)size : 0;
 }
 
-/* Owner: slots that are free, from `bottom` on. */
-static inline uint32_t fw_deque_room(fw_deque *deque, uint32_t bottom)
+/* Owner: false when `bottom` has no free slot. */
+static inline bool fw_deque_has_room(fw_deque *deque, uint32_t bottom)
 {
-    if (FW_UNLIKELY(bottom - deque->top_seen >= FW_DEQUE_SIZE)) {
-        /* [deque-taken] acquire: thieves have read the slots below top. */
-        deque->top_seen = fw_deque_top(fw_load_acquire(&deque->head));
-    }
-    return FW_DEQUE_SIZE - (bottom - deque->top_seen);
+    if (FW_LIKELY(bottom - deque->top_seen < FW_DEQUE_SIZE))
+        return true;
+    /* [deque-taken] acquire: thieves have read the slots below top. */
+    deque->top_seen = fw_deque_top(fw_load_acquire(&deque->head));
+    return bottom - deque->top_seen < FW_DEQUE_SIZE;
 }
 
 static inline void fw_deque_fill(fw_deque *deque, uint32_t index, fw_work work)
@@ -115,7 +115,7 @@ static inline bool fw_deque_push(fw_deque *deque, fw_work work)
 {
     /* Relaxed: the owner's own. */
     uint32_t bottom = fw_load_relaxed(&deque->bottom);
-    if (FW_UNLIKELY(fw_deque_room(deque, bottom) == 0))
+    if (FW_UNLIKELY(!fw_deque_has_room(deque, bottom)))
         return false;
     fw_deque_fill(deque, bottom, work);
     fw_deque_move_bottom(deque, bottom + 1);

@@ -38,13 +38,10 @@ void fw_lanes_fini(fw_lanes *lanes)
         fw_ring_fini(&lanes->lane[level].ring);
 }
 
-static inline void fw_lanes_raise(fw_lanes *lanes, fw_prio level)
+void fw_lanes_lift(fw_lanes *lanes, fw_prio level)
 {
-    uint64_t flag = fw_signal_flag(level);
-    /* [lanes-flag] seq_cst: after the claim. */
-    if (FW_UNLIKELY((fw_load_seq_cst(&lanes->signal) & flag) == 0))
-        /* [lanes-flag] seq_cst: one total order for the word. */
-        fw_or_seq_cst(&lanes->signal, flag);
+    /* [lanes-flag] seq_cst: one total order for the word. */
+    fw_or_seq_cst(&lanes->signal, fw_signal_flag(level));
 }
 
 void fw_lanes_lower(fw_lanes *lanes, fw_prio level)
@@ -68,19 +65,10 @@ void fw_lanes_delist(fw_lanes *lanes, fw_prio level)
     FW_ASSERT(fw_signal_deques(before, level) > 0);
 }
 
-size_t fw_lanes_push(fw_lanes *lanes, fw_prio level, const fw_work *work, size_t count)
+void fw_lanes_call(fw_lanes *lanes)
 {
-    FW_ASSERT((unsigned)level < FW_LEVELS);
-    fw_lane *lane = &lanes->lane[level];
-    size_t taken = 0;
-    if (FW_LIKELY(fw_overflow_count(&lane->overflow) == 0))
-        taken = fw_ring_push(&lane->ring, work, count);
-    if (FW_UNLIKELY(taken < count))
-        /* Relaxed: a figure. */
-        fw_add_relaxed(&lane->full, 1);
-    if (taken > 0)
-        fw_lanes_raise(lanes, level);
-    return taken;
+    /* [lanes-signal] seq_cst: one total order for the word. */
+    fw_or_seq_cst(&lanes->signal, FW_SIGNAL_STOP);
 }
 
 void fw_lanes_push_nodes(fw_lanes *lanes, fw_prio level, fw_work_node *const *nodes, size_t count)

@@ -44,13 +44,12 @@ typedef struct fw_lanes {
 
 #define FW_ORDER_NATURAL UINT32_C(0x03020100)
 #define FW_SIGNAL_RINGS  UINT64_C(0x8000800080008000)
+#define FW_SIGNAL_STOP   UINT64_C(0x0000000000004000) /* in the part of the highest level */
 
 /* 0 or -FW_ENOMEM. */
 int fw_lanes_init(fw_lanes *lanes, const fw_pool_config *config, fw_work_fn node_enter);
 void fw_lanes_fini(fw_lanes *lanes);
 
-/* Any thread; lock-free. A prefix is taken; its length. The caller then notifies the parker. */
-size_t fw_lanes_push(fw_lanes *lanes, fw_prio level, const fw_work *work, size_t count);
 /* Any thread; lock-free. All are taken. */
 void fw_lanes_push_nodes(fw_lanes *lanes, fw_prio level, fw_work_node *const *nodes, size_t count);
 /* A thread of the pool; lock-free. Up to 1/share of what waits, at most max, at least one. 0:
@@ -78,12 +77,43 @@ static inline unsigned fw_signal_part(uint64_t signal, unsigned level)
 
 static inline unsigned fw_signal_deques(uint64_t signal, unsigned level)
 {
-    return fw_signal_part(signal, level) & 0x7fff;
+    return fw_signal_part(signal, level) & 0x3fff;
 }
 
 static inline uint64_t fw_signal_flag(unsigned level)
 {
     return UINT64_C(0x8000) << (16 * level);
+}
+
+/* Makes every thread that runs pieces look up between two of them. */
+void fw_lanes_call(fw_lanes *lanes);
+
+/* Puts the flag up. */
+void fw_lanes_lift(fw_lanes *lanes, fw_prio level);
+
+/* A piece was put into the level's ring or overflow: see flag-note. */
+static inline void fw_lanes_raise(fw_lanes *lanes, fw_prio level)
+{
+    /* [lanes-flag] seq_cst: after the claim. */
+    if (FW_UNLIKELY((fw_load_seq_cst(&lanes->signal) & fw_signal_flag(level)) == 0))
+        fw_lanes_lift(lanes, level);
+}
+
+/* Any thread; lock-free. A prefix is taken; its length. The caller then notifies the parker. */
+static inline __attribute__((always_inline)) size_t fw_lanes_push(fw_lanes *lanes, fw_prio level,
+                                                                  const fw_work *work, size_t count)
+{
+    FW_ASSERT((unsigned)level < FW_LEVELS);
+    fw_lane *lane = &lanes->lane[level];
+    size_t taken = 0;
+    if (FW_LIKELY(fw_overflow_count(&lane->overflow) == 0))
+        taken = fw_ring_push(&lane->ring, work, count);
+    if (FW_UNLIKELY(taken < count))
+        /* Relaxed: a figure. */
+        fw_add_relaxed(&lane->full, 1);
+    if (FW_LIKELY(taken > 0))
+        fw_lanes_raise(lanes, level);
+    return taken;
 }
 
 /* One caller at a time. Time is an argument. */

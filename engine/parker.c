@@ -135,7 +135,7 @@ static bool fw_parker_wake_one(fw_parker *parker)
     return false;
 }
 
-void fw_parker_notify(fw_parker *parker)
+void fw_parker_wake(fw_parker *parker)
 {
     while (fw_parker_has_sleepers(parker) && fw_parker_searching(parker) == 0) {
         uint32_t none = 0;

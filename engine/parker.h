@@ -10,6 +10,7 @@
 #ifndef FW_ENGINE_PARKER_H
 #define FW_ENGINE_PARKER_H
 
+#include "base/assert.h"
 #include "engine/pool.h"
 
 enum { FW_PARK_WORDS = FW_THREADS_MAX / 64 };
@@ -50,19 +51,25 @@ void fw_parker_cancel(fw_parker *parker, unsigned thread);
 void fw_parker_sleep(fw_parker *parker, unsigned thread);
 /* After both of them the thread counts as searching. */
 
-/* Any thread, after publishing by a seq_cst operation: wakes a sleeper unless somebody searches. */
-void fw_parker_notify(fw_parker *parker);
 /* At stop. */
 void fw_parker_notify_all(fw_parker *parker);
 
 /* Any thread: one load per 64 threads. */
 static inline bool fw_parker_has_sleepers(const fw_parker *parker)
 {
-    uint64_t any = 0;
-    for (unsigned i = 0; i < parker->words; i++)
-        /* [pool-sleep] seq_cst: after the publication. */
+    /* [pool-sleep] seq_cst: after the publication. */
+    uint64_t any = fw_load_seq_cst(&parker->asleep[0]);
+    for (unsigned i = 1; FW_UNLIKELY(i < parker->words); i++)
+        /* [pool-sleep] seq_cst: as above. */
         any |= fw_load_seq_cst(&parker->asleep[i]);
     return any != 0;
+}
+/* Any thread, after publishing by a seq_cst operation: wakes a sleeper unless somebody searches. */
+void fw_parker_wake(fw_parker *parker);
+static inline void fw_parker_notify(fw_parker *parker)
+{
+    if (FW_UNLIKELY(fw_parker_has_sleepers(parker)))
+        fw_parker_wake(parker);
 }
 unsigned fw_parker_sleepers(const fw_parker *parker);
 bool fw_parker_is_asleep(const fw_parker *parker, unsigned thread);

@@ -17,8 +17,8 @@
 #include "engine/worker.h"
 
 enum {
-    FW_SPIN_US = 50,    /* about what falling asleep and being woken costs */
-    FW_YIELD_ROUNDS = 1 /* looks before sleeping when there is no core to spin on */
+    FW_SEARCH_US = 50,   /* about what falling asleep and being woken costs: see search-note */
+    FW_SEARCH_ROUNDS = 4 /* a yield may take long; look again all the same */
 };
 
 static void fw_pool_enter_node(fw_worker *worker, void *argument)
@@ -49,15 +49,16 @@ static bool fw_pool_config_is_valid(const fw_pool_config *config, const fw_topol
     return true;
 }
 
-static void fw_pool_set_spin(fw_pool *pool, unsigned cpus)
+static void fw_pool_set_search(fw_pool *pool, unsigned cpus)
 {
     const fw_pool_config *config = &pool->config;
-    pool->spin_rounds = FW_YIELD_ROUNDS;
-    pool->spin_ns = 0;
-    if (config->spin == FW_SPIN_ROUNDS)
-        pool->spin_rounds = config->spin_rounds;
-    else if (config->spin == FW_SPIN_ADAPTIVE && cpus > config->threads)
-        pool->spin_ns = FW_SPIN_US * FW_NS_PER_US; /* a core is left for whoever submits */
+    if (config->spin == FW_SPIN_ADAPTIVE) {
+        pool->search_ns = FW_SEARCH_US * FW_NS_PER_US;
+        pool->search_rounds = FW_SEARCH_ROUNDS;
+        pool->search_yields = cpus <= config->threads; /* none is left for whoever submits */
+    } else {
+        pool->search_rounds = config->spin == FW_SPIN_ROUNDS ? config->spin_rounds : 1;
+    }
 }
 
 static bool fw_pool_start_thread(fw_pool *pool, unsigned index, const pthread_attr_t *attr,
@@ -138,7 +139,7 @@ int fw_pool_create(fw_pool **out, const fw_pool_config *config)
     if (err == 0) {
         fw_barrier_register();
         pool->config = *config;
-        fw_pool_set_spin(pool, cpus);
+        fw_pool_set_search(pool, cpus);
         err = fw_pool_build(pool, topology);
     }
     free(topology);
@@ -156,8 +157,10 @@ void fw_pool_stop(fw_pool *pool, bool drain)
     fw_store_seq_cst(&pool->stop, drain ? FW_STOP_DRAIN : FW_STOP_NOW);
     for (unsigned i = 0; i < pool->started; i++)
         FW_ASSERT(!pthread_equal(pool->workers[i].thread, pthread_self()));
-    if (pool->started > 0)
+    if (pool->started > 0) {
+        fw_lanes_call(&pool->lanes);
         fw_parker_notify_all(&pool->parker);
+    }
     while (pool->started > 0)
         pthread_join(pool->workers[--pool->started].thread, NULL);
 }

@@ -24,14 +24,8 @@
 
 #include "base/assert.h"
 
-enum { FW_LAP_BITS = 16 };
 _Static_assert(sizeof(fw_cell) == 16, "four cells to a line");
 _Static_assert(sizeof(void *) == 8, "a function's address fits 48 bits of the tag");
-
-static inline uint64_t fw_ring_lap(const fw_ring *ring, uint64_t position)
-{
-    return (position >> ring->shift) & (((uint64_t)1 << FW_LAP_BITS) - 1);
-}
 
 int fw_ring_init(fw_ring *ring, size_t size)
 {
@@ -57,50 +51,15 @@ void fw_ring_fini(fw_ring *ring)
     ring->cells = NULL;
 }
 
-/* How many of `count` positions from enq on are free; at least 0. An enq that is out of date may
- * give too many: the claim then fails. */
-static inline size_t fw_ring_room(fw_ring *ring, uint64_t enq, size_t count)
+int64_t fw_ring_measure(fw_ring *ring, uint64_t enq)
 {
-    uint64_t size = ring->mask + 1;
-    /* [ring-room] acquire: consumers are done with the cells below deq_seen. */
-    int64_t room = (int64_t)(size - (enq - fw_load_acquire(&ring->deq_seen)));
-    if (FW_UNLIKELY(room < (int64_t)count)) {
-        /* [ring-room] acquire: consumers are done with the cells below deq. */
-        uint64_t deq = fw_load_acquire(&ring->deq);
-        /* [ring-room] release: passes on what the line above acquired. */
-        fw_store_release(&ring->deq_seen, deq);
-        room = (int64_t)(size - (enq - deq));
-        FW_ASSERT(room >= 0);
-    }
-    return room < (int64_t)count ? (size_t)room : count;
-}
-
-static inline void fw_ring_publish(fw_ring *ring, uint64_t position, fw_work work)
-{
-    uint64_t function = (uint64_t)(uintptr_t)work.run;
-    FW_ASSERT(function != 0 && function >> 48 == 0);
-    fw_cell *cell = &ring->cells[position & ring->mask];
-    /* Relaxed: the tag publishes it. */
-    fw_store_relaxed(&cell->argument, work.argument);
-    /* [ring-cell] release: the argument, and all that the producer wrote before. */
-    fw_store_release(&cell->tag, function << FW_LAP_BITS | fw_ring_lap(ring, position));
-}
-
-size_t fw_ring_push(fw_ring *ring, const fw_work *work, size_t count)
-{
-    FW_ASSERT(count > 0);
-    /* Relaxed: the claim checks it. */
-    uint64_t enq = fw_load_relaxed(&ring->enq);
-    size_t taken;
-    do {
-        taken = fw_ring_room(ring, enq, count);
-        if (taken == 0)
-            return 0;
-        /* [pool-sleep] seq_cst: the claim comes before the look for sleepers. */
-    } while (!fw_cas_seq_cst(&ring->enq, &enq, enq + taken));
-    for (size_t i = 0; i < taken; i++)
-        fw_ring_publish(ring, enq + i, work[i]);
-    return taken;
+    /* [ring-room] acquire: consumers are done with the cells below deq. */
+    uint64_t deq = fw_load_acquire(&ring->deq);
+    /* [ring-room] release: passes on what the line above acquired. */
+    fw_store_release(&ring->deq_seen, deq);
+    int64_t room = (int64_t)(ring->mask + 1 - (enq - deq));
+    FW_ASSERT(room >= 0);
+    return room;
 }
 
 /* Copies full cells from deq on. */

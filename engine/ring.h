@@ -10,7 +10,10 @@
 #ifndef FW_ENGINE_RING_H
 #define FW_ENGINE_RING_H
 
+#include "base/assert.h"
 #include "engine/pool.h"
+
+enum { FW_LAP_BITS = 16 };
 
 typedef struct fw_cell {
     fw_atomic(uint64_t) tag; /* function << 16 | lap */
@@ -35,9 +38,6 @@ typedef struct fw_ring {
 int fw_ring_init(fw_ring *ring, size_t size);
 void fw_ring_fini(fw_ring *ring);
 
-/* Any thread; lock-free. Takes a prefix, by one claim, and returns its length; 0: no room.
- * Functions must not be NULL. */
-size_t fw_ring_push(fw_ring *ring, const fw_work *work, size_t count);
 /* Any thread; lock-free. Up to max pieces, by one claim; 0: empty, or the first piece is claimed
  * and not yet published. */
 size_t fw_ring_pop(fw_ring *ring, fw_work *out, size_t max);
@@ -51,6 +51,58 @@ static inline bool fw_ring_is_empty(const fw_ring *ring)
 /* Positions ever claimed, for ages: by producers, by consumers. */
 uint64_t fw_ring_pushed(const fw_ring *ring);
 uint64_t fw_ring_popped(const fw_ring *ring);
+
+static inline uint64_t fw_ring_lap(const fw_ring *ring, uint64_t position)
+{
+    return (position >> ring->shift) & (((uint64_t)1 << FW_LAP_BITS) - 1);
+}
+
+/* Free cells from enq on, by a fresh look at the consumers; at least 0. */
+int64_t fw_ring_measure(fw_ring *ring, uint64_t enq);
+
+/* How many of `count` positions from enq on are free; at least 0. An enq that is out of date may
+ * give too many: the claim then fails. */
+static inline size_t fw_ring_room(fw_ring *ring, uint64_t enq, size_t count)
+{
+    uint64_t size = ring->mask + 1;
+    /* [ring-room] acquire: consumers are done with the cells below deq_seen. */
+    int64_t room = (int64_t)(size - (enq - fw_load_acquire(&ring->deq_seen)));
+    if (FW_LIKELY(room >= (int64_t)count))
+        return count;
+    room = fw_ring_measure(ring, enq);
+    return room < (int64_t)count ? (size_t)room : count;
+}
+
+static inline void fw_ring_publish(fw_ring *ring, uint64_t position, fw_work work)
+{
+    uint64_t function = (uint64_t)(uintptr_t)work.run;
+    FW_ASSERT(function != 0 && function >> 48 == 0);
+    fw_cell *cell = &ring->cells[position & ring->mask];
+    /* Relaxed: the tag publishes it. */
+    fw_store_relaxed(&cell->argument, work.argument);
+    /* [ring-cell] release: the argument, and all that the producer wrote before. */
+    fw_store_release(&cell->tag, function << FW_LAP_BITS | fw_ring_lap(ring, position));
+}
+
+/* Any thread; lock-free. Takes a prefix, by one claim, and returns its length; 0: no room.
+ * Functions must not be NULL. */
+static inline __attribute__((always_inline)) size_t fw_ring_push(fw_ring *ring, const fw_work *work,
+                                                                 size_t count)
+{
+    FW_ASSERT(count > 0);
+    /* Relaxed: the claim checks it. */
+    uint64_t enq = fw_load_relaxed(&ring->enq);
+    size_t taken;
+    do {
+        taken = fw_ring_room(ring, enq, count);
+        if (taken == 0)
+            return 0;
+        /* [pool-sleep] seq_cst: the claim comes before the look for sleepers. */
+    } while (!fw_cas_seq_cst(&ring->enq, &enq, enq + taken));
+    for (size_t i = 0; i < taken; i++)
+        fw_ring_publish(ring, enq + i, work[i]);
+    return taken;
+}
 
 #ifdef FW_CHECK
 /* At a quiet point only. */

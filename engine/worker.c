@@ -27,6 +27,8 @@ int fw_worker_init(fw_worker *worker, fw_pool *pool, unsigned index)
     worker->pool = pool;
     worker->index = index;
     worker->victim = index;
+    worker->above = ~UINT64_C(0);
+    worker->until_pause = pool->config.batch;
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         if (fw_deque_init(&worker->deques[level]) != 0) {
             fw_worker_fini(worker);
@@ -52,27 +54,37 @@ fw_pool *fw_worker_pool(fw_worker *worker)
     return worker->pool;
 }
 
-static inline void fw_worker_enlist(fw_worker *worker, fw_prio level)
+/* The level of the piece at hand; from here on its deque is gone on with while nothing higher
+ * shows. */
+static inline void fw_worker_aim(fw_worker *worker, fw_prio level)
 {
-    if (FW_UNLIKELY(!worker->listed[level])) {
-        worker->listed[level] = true;
-        fw_lanes_enlist(&worker->pool->lanes, level);
-    }
+    worker->level = level;
+    worker->above = ~UINT64_C(0);
+    if (worker->listed[level] && worker->pool->config.policy == FW_POLICY_STRICT)
+        worker->above = ((UINT64_C(1) << (16 * level)) - 1) | FW_SIGNAL_STOP;
+}
+
+static __attribute__((noinline)) void fw_worker_enlist(fw_worker *worker, fw_prio level)
+{
+    FW_ASSERT(!worker->listed[level]);
+    worker->listed[level] = true;
+    fw_lanes_enlist(&worker->pool->lanes, level);
+    fw_worker_aim(worker, worker->level);
 }
 
 /* Puts pieces that came from elsewhere where this thread pops them in order. */
 static void fw_worker_keep(fw_worker *worker, fw_prio level, const fw_work *work, size_t count)
 {
-    fw_worker_enlist(worker, level);
+    if (!worker->listed[level])
+        fw_worker_enlist(worker, level);
     fw_deque_push_run(&worker->deques[level], work, count);
 }
 
-static inline bool fw_worker_pop(fw_worker *worker, fw_prio level, fw_work *out)
+/* The own deque, seen from the slow path. */
+static bool fw_worker_pop(fw_worker *worker, fw_prio level, fw_work *out)
 {
-    if (FW_LIKELY(fw_deque_pop(&worker->deques[level], out))) {
-        worker->streak[level]++;
+    if (fw_deque_pop(&worker->deques[level], out))
         return true;
-    }
     if (fw_deque_size(&worker->deques[level]) == 0) { /* else a thief is inside */
         worker->listed[level] = false;
         fw_lanes_delist(&worker->pool->lanes, level);
@@ -93,7 +105,8 @@ static bool fw_worker_pull(fw_worker *worker, fw_prio level, size_t max, fw_work
         return false;
     }
     worker->misses[level] = 0;
-    worker->streak[level] = 0;
+    /* Relaxed: the owner's own. */
+    worker->pulled_at[level] = fw_load_relaxed(&worker->counters.ran[level]);
     *out = worker->batch[0];
     if (taken > 1)
         fw_worker_keep(worker, level, worker->batch + 1, taken - 1);
@@ -125,20 +138,18 @@ static bool fw_worker_steal(fw_worker *worker, fw_prio level, fw_work *out)
 }
 
 /* One level, everywhere. */
-static inline bool fw_worker_take(fw_worker *worker, fw_prio level, uint64_t signal, fw_work *out)
+static bool fw_worker_take(fw_worker *worker, fw_prio level, uint64_t signal, fw_work *out)
 {
     const fw_pool_config *config = &worker->pool->config;
     bool listed = worker->listed[level];
     bool ring = (signal & fw_signal_flag(level)) != 0;
-    if (FW_LIKELY(listed)) {
-        if (FW_UNLIKELY(worker->streak[level] >= FW_STREAK_MAX)) {
-            worker->streak[level] = 0;
-            if (ring && fw_worker_pull(worker, level, 1, out))
-                return true;
-        }
-        if (FW_LIKELY(fw_worker_pop(worker, level, out)))
+    if (worker->due[level]) {
+        worker->due[level] = false;
+        if (ring && fw_worker_pull(worker, level, 1, out))
             return true;
     }
+    if (listed && fw_worker_pop(worker, level, out))
+        return true;
     size_t batch = config->steal == FW_STEAL_OFF ? 1 : config->batch;
     if (ring && fw_worker_pull(worker, level, batch, out))
         return true;
@@ -146,16 +157,15 @@ static inline bool fw_worker_take(fw_worker *worker, fw_prio level, uint64_t sig
            fw_worker_steal(worker, level, out);
 }
 
-static bool fw_worker_find_weighted(fw_worker *worker, uint64_t signal, fw_prio *level,
-                                    fw_work *out)
+static bool fw_worker_find_weighted(fw_worker *worker, uint64_t signal, fw_work *out)
 {
     for (unsigned round = 0; round < 2; round++) {
-        for (unsigned i = 0; i < FW_LEVELS; i++) {
-            if (worker->credits[i] == 0 || fw_signal_part(signal, i) == 0 ||
-                !fw_worker_take(worker, (fw_prio)i, signal, out))
+        for (unsigned level = 0; level < FW_LEVELS; level++) {
+            if (worker->credits[level] == 0 || fw_signal_part(signal, level) == 0 ||
+                !fw_worker_take(worker, (fw_prio)level, signal, out))
                 continue;
-            worker->credits[i]--;
-            *level = (fw_prio)i;
+            worker->credits[level]--;
+            fw_worker_aim(worker, (fw_prio)level);
             return true;
         }
         memcpy(worker->credits, worker->pool->config.weights, sizeof(worker->credits));
@@ -163,45 +173,63 @@ static bool fw_worker_find_weighted(fw_worker *worker, uint64_t signal, fw_prio 
     return false;
 }
 
-/* `flags`: rings to look at although their flag is down. */
-static inline bool fw_worker_find(fw_worker *worker, uint64_t flags, fw_prio *level, fw_work *out)
+static inline fw_stop fw_worker_stop(const fw_worker *worker)
 {
-    fw_pool *pool = worker->pool;
-    uint64_t signal = fw_lanes_signal(&pool->lanes) | flags;
+    /* [pool-sleep] seq_cst: after the announcement, when there was one. */
+    return (fw_stop)fw_load_seq_cst(&worker->pool->stop);
+}
+
+/* Level by level, in order. True: *out is the piece, worker->level its level. */
+static bool fw_worker_find(fw_worker *worker, uint64_t signal, fw_work *out)
+{
+    const fw_pool *pool = worker->pool;
+    if (FW_UNLIKELY((signal & FW_SIGNAL_STOP) != 0) && fw_worker_stop(worker) == FW_STOP_NOW)
+        return false;
     if (FW_UNLIKELY(pool->config.policy == FW_POLICY_WEIGHTED))
-        return fw_worker_find_weighted(worker, signal, level, out);
+        return fw_worker_find_weighted(worker, signal, out);
     /* Relaxed: see fw_lanes_tick. */
     uint32_t order = fw_load_relaxed(&pool->lanes.order);
     for (unsigned i = 0; i < FW_LEVELS; i++, order >>= 8) {
-        fw_prio next = (fw_prio)(order & 0xff);
-        if (fw_signal_part(signal, next) != 0 && fw_worker_take(worker, next, signal, out)) {
-            *level = next;
+        fw_prio level = (fw_prio)(order & 0xff);
+        if (fw_signal_part(signal, level) != 0 && fw_worker_take(worker, level, signal, out)) {
+            fw_worker_aim(worker, level);
             return true;
         }
     }
     return false;
 }
 
+static inline bool fw_worker_next(fw_worker *worker, fw_work *out)
+{
+    uint64_t signal = fw_lanes_signal(&worker->pool->lanes);
+    if (FW_LIKELY((signal & worker->above) == 0) &&
+        FW_LIKELY(fw_deque_pop(&worker->deques[worker->level], out)))
+        return true;
+    return fw_worker_find(worker, signal, out);
+}
+
 static void fw_worker_pause(fw_worker *worker)
 {
     const fw_pool_config *config = &worker->pool->config;
-    worker->since_pause = 0;
+    worker->until_pause = config->batch;
     if (config->pause != NULL)
         config->pause(config->context, worker->index);
+    /* Relaxed: the owner's own. */
+    uint64_t ran = fw_load_relaxed(&worker->counters.ran[worker->level]);
+    if (ran - worker->pulled_at[worker->level] > FW_STREAK_MAX) {
+        worker->pulled_at[worker->level] = ran;
+        worker->due[worker->level] =
+            true; /* spawned work does not keep the ring waiting for ever */
+        worker->above = ~UINT64_C(0);
+    }
 }
 
 static inline void fw_worker_run(fw_worker *worker, fw_prio level, fw_work work)
 {
     work.run(worker, work.argument);
     fw_count(&worker->counters.ran[level], 1);
-    if (FW_UNLIKELY(++worker->since_pause >= worker->pool->config.batch))
+    if (FW_UNLIKELY(--worker->until_pause == 0))
         fw_worker_pause(worker);
-}
-
-static inline fw_stop fw_worker_stop(const fw_worker *worker)
-{
-    /* [pool-sleep] seq_cst: after the announcement, when there was one. */
-    return (fw_stop)fw_load_seq_cst(&worker->pool->stop);
 }
 
 /* Is there anything that this thread could take, now or in a moment? Goes by claims. */
@@ -226,19 +254,30 @@ static bool fw_worker_sees_work(const fw_worker *worker)
     return false;
 }
 
-/* Looks again and again, as long as a search pays. */
-static bool fw_worker_search(fw_worker *worker, fw_prio *level, fw_work *out)
+/* Looks again and again, as long as a search pays.
+ *
+ * search-note: a producer that submits steadily is usually slower than the threads that run its
+ * pieces, so they run dry all the time. Sleeping and being woken costs both sides some ten thousand
+ * cycles, so a dry thread first looks on for about that long. With a core to spare it spins.
+ * Without one it yields: then the producer has the core for as long as it wants, and pieces gather
+ * meanwhile. */
+static bool fw_worker_search(fw_worker *worker, fw_work *out)
 {
-    fw_pool *pool = worker->pool;
-    int64_t until_ns = pool->spin_ns > 0 ? fw_now_ns() + pool->spin_ns : 0;
-    for (unsigned round = 0;; round++) {
-        if (fw_worker_find(worker, FW_SIGNAL_RINGS, level, out))
+    const fw_pool *pool = worker->pool;
+    int64_t start_ns = pool->search_ns > 0 ? fw_now_ns() : 0;
+    for (unsigned round = 1;; round++) {
+        if (fw_worker_find(worker, fw_lanes_signal(&pool->lanes) | FW_SIGNAL_RINGS, out))
             return true;
         fw_count(&worker->counters.spins, 1);
         if (fw_worker_stop(worker) != FW_STOP_NO)
             return false;
-        if (until_ns != 0 ? fw_now_ns() >= until_ns : round >= pool->spin_rounds)
+        if (round >= pool->search_rounds &&
+            (pool->search_ns == 0 || fw_now_ns() - start_ns >= pool->search_ns))
             return false;
+        if (pool->search_yields) {
+            sched_yield();
+            continue;
+        }
         for (unsigned i = 0; i < FW_RELAX_ROUNDS; i++)
             fw_cpu_relax();
     }
@@ -259,11 +298,11 @@ static void fw_worker_park(fw_worker *worker)
 }
 
 /* Without work: searches and sleeps until there is a piece (true) or the pool ends (false). */
-static bool fw_worker_idle(fw_worker *worker, fw_prio *level, fw_work *out)
+static bool fw_worker_idle(fw_worker *worker, fw_work *out)
 {
     fw_pool *pool = worker->pool;
     bool searching = false;
-    if (worker->since_pause > 0)
+    if (worker->until_pause != pool->config.batch)
         fw_worker_pause(worker);
     for (;;) {
         if (!searching && fw_parker_searching(&pool->parker) < pool->parker.searchers_max) {
@@ -271,7 +310,7 @@ static bool fw_worker_idle(fw_worker *worker, fw_prio *level, fw_work *out)
             searching = true;
         }
         if (searching) {
-            bool found = fw_worker_search(worker, level, out);
+            bool found = fw_worker_search(worker, out);
             bool last = fw_parker_search_end(&pool->parker);
             searching = false;
             if (found) {
@@ -294,13 +333,8 @@ void *fw_worker_main(void *argument)
     const fw_pool_config *config = &worker->pool->config;
     if (config->thread_start != NULL)
         config->thread_start(config->context, worker->index);
-    while (fw_worker_stop(worker) != FW_STOP_NOW) {
-        fw_prio level = FW_LOW;
-        fw_work work;
-        if (!fw_worker_find(worker, 0, &level, &work) && !fw_worker_idle(worker, &level, &work))
-            break;
-        fw_worker_run(worker, level, work);
-    }
+    for (fw_work work; fw_worker_next(worker, &work) || fw_worker_idle(worker, &work);)
+        fw_worker_run(worker, worker->level, work);
     fw_worker_pause(worker);
     if (config->thread_stop != NULL)
         config->thread_stop(config->context, worker->index);
@@ -309,7 +343,8 @@ void *fw_worker_main(void *argument)
 
 /* The deque is full: run it here; deep inside, rather give it to the ring, so that the stack ends.
  */
-static void fw_worker_spill(fw_worker *worker, fw_prio level, fw_work work)
+static __attribute__((noinline)) void fw_worker_spill(fw_worker *worker, fw_prio level,
+                                                      fw_work work)
 {
     if (worker->nested >= FW_NESTED_MAX && fw_pool_submit(worker->pool, level, work) == FW_OK)
         return;
@@ -318,19 +353,22 @@ static void fw_worker_spill(fw_worker *worker, fw_prio level, fw_work work)
     worker->nested--;
 }
 
+static __attribute__((noinline)) void fw_worker_tell(fw_worker *worker, fw_prio level)
+{
+    if (worker->pool->config.steal == FW_STEAL_OFF)
+        return;
+    fw_deque_publish(&worker->deques[level]);
+    fw_parker_notify(&worker->pool->parker);
+}
+
 void fw_worker_spawn(fw_worker *worker, fw_prio level, fw_work work)
 {
-    fw_pool *pool = worker->pool;
-    fw_deque *deque = &worker->deques[level];
     FW_ASSERT((unsigned)level < FW_LEVELS && work.run != NULL);
     fw_count(&worker->counters.spawned, 1);
-    fw_worker_enlist(worker, level);
-    if (FW_UNLIKELY(!fw_deque_push(deque, work))) {
+    if (FW_UNLIKELY(!worker->listed[level]))
+        fw_worker_enlist(worker, level);
+    if (FW_UNLIKELY(!fw_deque_push(&worker->deques[level], work)))
         fw_worker_spill(worker, level, work);
-        return;
-    }
-    if (FW_UNLIKELY(fw_parker_has_sleepers(&pool->parker)) && pool->config.steal != FW_STEAL_OFF) {
-        fw_deque_publish(deque);
-        fw_parker_notify(&pool->parker);
-    }
+    else if (FW_UNLIKELY(fw_parker_has_sleepers(&worker->pool->parker)))
+        fw_worker_tell(worker, level);
 }

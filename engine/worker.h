@@ -26,13 +26,17 @@ struct fw_worker {
     unsigned index;
     pthread_t thread;
     /* Owner only. */
-    bool listed[FW_LEVELS];      /* counted in the signal word: its deque may be non-empty */
-    unsigned misses[FW_LEVELS];  /* looks at an empty ring whose flag is up */
-    unsigned streak[FW_LEVELS];  /* pieces from the own deque since the last from the ring */
+    bool listed[FW_LEVELS];     /* counted in the signal word: its deque may be non-empty */
+    unsigned misses[FW_LEVELS]; /* looks at an empty ring whose flag is up */
+    uint64_t
+        pulled_at[FW_LEVELS];    /* what had run of the level when its ring was last pulled from */
     unsigned credits[FW_LEVELS]; /* FW_POLICY_WEIGHTED: pieces left in this round */
-    unsigned since_pause;
-    unsigned nested; /* pieces that run inside fw_worker_spawn */
-    unsigned victim; /* where the last steal worked */
+    fw_prio level;               /* of the last piece */
+    uint64_t above;       /* signal bits that forbid going on with the own deque of that level */
+    bool due[FW_LEVELS];  /* the ring comes before the own deque, once */
+    unsigned until_pause; /* pieces */
+    unsigned nested;      /* pieces that run inside fw_worker_spawn */
+    unsigned victim;      /* where the last steal worked */
     fw_work batch[FW_BATCH_MAX];
     /* Written by the owner, read by all. */
     _Alignas(FW_APART) fw_worker_counters counters;
@@ -46,10 +50,11 @@ struct fw_pool {
     /* Immutable after create. */
     fw_pool_config config;
     fw_worker *workers;
-    unsigned created; /* deques of workers that exist */
-    unsigned started; /* threads that were started */
-    int64_t spin_ns;  /* longest active search; 0: rounds decide */
-    unsigned spin_rounds;
+    unsigned created;       /* deques of workers that exist */
+    unsigned started;       /* threads that were started */
+    int64_t search_ns;      /* a search lasts at least that long ... */
+    unsigned search_rounds; /* ... and at least so many looks */
+    bool search_yields;     /* no core is left to spin on: let others run between two looks */
     /* Read by every thread, written once. */
     _Alignas(FW_APART) fw_atomic(int) stop; /* fw_stop */
     fw_parker parker;
