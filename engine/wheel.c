@@ -127,9 +127,7 @@ void fw_wheel_advance(fw_wheel *wheel, fw_timer_list *due, int64_t now_ns)
 int64_t fw_wheel_next_ns(const fw_wheel *wheel)
 {
     unsigned level, slot;
-    if (wheel->ready.first)
-        return wheel->start_ns;
-    uint64_t tick = next_tick(wheel, &level, &slot);
+    uint64_t tick = wheel->ready.first ? wheel->elapsed : next_tick(wheel, &level, &slot);
     if (tick >= (uint64_t)(INT64_MAX - wheel->start_ns) / (uint64_t)wheel->tick_ns)
         return INT64_MAX;
     return wheel->start_ns + (int64_t)tick * wheel->tick_ns;
