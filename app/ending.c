@@ -35,7 +35,8 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     char buffer[FW_UUID_TEXT];
     const fw_task_entry *entry = entry_of(task);
     fw_call_input input = {
-        .id = fw_record_id(task, buffer),
+        .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
+        .key = task->key,
         .name = fw_record_name(task),
         .args = fw_record_args(task),
         .kwargs = fw_record_kwargs(task),

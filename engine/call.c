@@ -214,8 +214,12 @@ const char *fw_call_id(const fw_call *c)
     if (!thread->has_id) {
         size_t len = c->input->id.len;
         FW_ASSERT(len <= FW_ID_MAX);
-        if (len > 0)
+        if (len > 0) {
             memcpy(thread->id, c->input->id.ptr, len);
+        } else {
+            fw_key_format(thread->id, c->input->key);
+            len = FW_UUID_TEXT;
+        }
         thread->id[len] = '\0';
         thread->has_id = true;
     }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "base/key.h"
 #include "fastworker/module.h"
 
 /* --- reading without running --- */
@@ -63,8 +64,9 @@ void fw_modules_thread_stop(fw_modules *modules, unsigned thread);
 /* --- one call --- */
 typedef struct fw_call_input {
     /* args and kwargs: a JSON array and object that were checked, without white space around; or
-     * empty. */
+     * empty. id: empty when the key is the UUID; its text is made when the task asks for it. */
     fw_span id, name, args, kwargs;
+    fw_key key;
     int attempt;
     int64_t deadline_ns;                   /* monotonic; 0: none */
     int (*cancelled)(const void *context); /* one load */

@@ -5,6 +5,7 @@
 #include <float.h>
 #include <locale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +234,15 @@ static void add_finite(fw_buffer *buffer, double value)
     }
 }
 
+/* The locale whose decimal point is a point; made once, kept. */
+static locale_t plain;
+static pthread_once_t plain_once = PTHREAD_ONCE_INIT;
+
+static void make_plain(void)
+{
+    plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+}
+
 void fw_buffer_json_double(fw_buffer *buffer, double value)
 {
     if (isnan(value)) {
@@ -243,9 +253,8 @@ void fw_buffer_json_double(fw_buffer *buffer, double value)
         fw_buffer_text(buffer, value < 0 ? "-Infinity" : "Infinity");
         return;
     }
-    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    locale_t before = uselocale(c);
+    pthread_once(&plain_once, make_plain);
+    locale_t before = uselocale(plain);
     add_finite(buffer, value);
     uselocale(before);
-    freelocale(c);
 }

@@ -87,18 +87,41 @@ bool fw_key_is_uuid(fw_key key)
     return (key.high & version_mask) != version_mask;
 }
 
+/* Spreads the four bytes of a word over eight characters, all at once: a nibble in each byte, then
+ * '0' added, and the distance to 'a' where it is above nine. The first character is in the highest
+ * byte. */
+static uint64_t hex_of(uint32_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x = word;
+    x = (x << 16 | x) & UINT64_C(0x0000ffff0000ffff);
+    x = (x << 8 | x) & UINT64_C(0x00ff00ff00ff00ff);
+    x = (x << 4 | x) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t above_nine = (x + ones * 6) >> 4 & ones;
+    return x + ones * '0' + above_nine * ('a' - '0' - 10);
+}
+
+static void put_hex(char *out, uint32_t word)
+{
+    uint64_t characters = hex_of(word);
+    for (int i = 0; i < 8; i++)
+        out[i] = (char)(characters >> (56 - 8 * i));
+}
+
 void fw_key_format(char out[FW_UUID_TEXT], fw_key key)
 {
-    static const char digits[] = "0123456789abcdef";
+    char digits[32];
     FW_ASSERT(fw_key_is_uuid(key));
-    int at = 0;
-    for (int i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            out[at++] = '-';
-        uint64_t half = i < 16 ? key.high : key.low;
-        out[at++] = digits[half >> (60 - 4 * (i % 16)) & 0xf];
-    }
-    FW_ASSERT(at == FW_UUID_TEXT);
+    put_hex(digits, (uint32_t)(key.high >> 32));
+    put_hex(digits + 8, (uint32_t)key.high);
+    put_hex(digits + 16, (uint32_t)(key.low >> 32));
+    put_hex(digits + 24, (uint32_t)key.low);
+    memcpy(out, digits, 8);
+    memcpy(out + 9, digits + 8, 4);
+    memcpy(out + 14, digits + 12, 4);
+    memcpy(out + 19, digits + 16, 4);
+    memcpy(out + 24, digits + 20, 12);
+    out[8] = out[13] = out[18] = out[23] = '-';
 }
 
 fw_key fw_key_random(void)
