@@ -109,7 +109,8 @@ static char *put2(char *out, int value)
 size_t fw_datetime_format(char out[FW_DATETIME_TEXT], int64_t wall_ns, char separator)
 {
     int64_t utc_s = floor_div(wall_ns, NS_PER_S);
-    int micro = (int)((wall_ns - utc_s * NS_PER_S) / 1000);
+    int64_t rest = wall_ns % NS_PER_S;
+    int micro = (int)((rest < 0 ? rest + NS_PER_S : rest) / 1000);
     int64_t local_s = local_of(utc_s);
     int64_t days = floor_div(local_s, DAY_S);
     int second = (int)(local_s - days * DAY_S);

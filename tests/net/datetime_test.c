@@ -51,9 +51,10 @@ static bool looks_right(int64_t wall_ns, char separator)
     time_t moment = (time_t)second;
     struct tm local;
     localtime_r(&moment, &local);
+    int64_t rest = wall_ns % 1000000000;
     size_t at = strftime(theirs, sizeof(theirs), "%Y-%m-%d %H:%M:%S", &local);
     theirs[10] = separator;
-    int micro = (int)((wall_ns - second * 1000000000) / 1000);
+    int micro = (int)((rest < 0 ? rest + 1000000000 : rest) / 1000);
     if (micro != 0)
         snprintf(theirs + at, sizeof(theirs) - at, ".%06d", micro);
     return strcmp(ours, theirs) == 0;
@@ -89,6 +90,14 @@ static void *check_random_times(void *zone)
     return NULL;
 }
 
+static void *check_limits(void *zone)
+{
+    (void)zone;
+    return looks_right(INT64_MIN, ' ') && looks_right(INT64_MAX, ' ')
+               ? NULL
+               : (void *)(uintptr_t) "wrong at the limits";
+}
+
 static void *check_neighbouring_quarters(void *zone)
 {
     (void)zone;
@@ -103,6 +112,7 @@ static void texts_are_the_librarys(void **state)
 {
     (void)state;
     in_zone("UTC", check_random_times);
+    in_zone("UTC", check_limits);
     in_zone("Europe/Berlin", check_random_times);
     in_zone("Asia/Kolkata", check_random_times);
     in_zone("America/St_Johns", check_random_times);

@@ -1,0 +1,102 @@
+/* frame_fuzz.c - net/frame: what is accepted can be read to the end, and written again means the
+ * same. SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "net/frame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const fw_reply_to from = {.connection = 1, .request = 2};
+
+static bool spans_equal(fw_span a, fw_span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static void write_again(const fw_submission *task, fw_scratch *scratch)
+{
+    size_t size = FW_FRAME_HEADER + fw_frame_submission_size(task);
+    unsigned char *data = malloc(size);
+    FW_ASSERT(data != NULL);
+    fw_frame_writer writer;
+    fw_frame frame;
+    fw_submission again;
+    fw_frame_begin(&writer, data, size, FW_FRAME_SUBMIT, 0);
+    FW_ASSERT(fw_frame_add_submission(&writer, task) && fw_frame_end(&writer) == size);
+    FW_ASSERT(fw_frame_open(&frame, (fw_span){(char *)data, size}, &from) == 0);
+    FW_ASSERT(fw_frame_next_submission(&frame, &again, scratch) == 1);
+    FW_ASSERT(fw_key_equal(again.key, task->key) && again.level == task->level);
+    FW_ASSERT(spans_equal(again.name, task->name) && spans_equal(again.args, task->args));
+    FW_ASSERT(spans_equal(again.kwargs, task->kwargs));
+    FW_ASSERT(spans_equal(again.callback, task->callback));
+    FW_ASSERT(again.eta_wall_ns == task->eta_wall_ns && again.timeout_ns == task->timeout_ns);
+    FW_ASSERT(again.max_retries == task->max_retries);
+    free(data);
+}
+
+static void read_submissions(fw_frame *frame)
+{
+    fw_scratch scratch = {0};
+    fw_submission task;
+    uint32_t count = 0;
+    for (int got; (got = fw_frame_next_submission(frame, &task, &scratch)) != 0; count++) {
+        FW_ASSERT(task.reply.item == count && (got == 1 || frame->error != NULL));
+        if (got == 1)
+            write_again(&task, &scratch);
+    }
+    FW_ASSERT(count == frame->count && frame->at == frame->end);
+    fw_scratch_fini(&scratch);
+}
+
+static void read_records(fw_frame *frame)
+{
+    fw_record record;
+    fw_hello hello;
+    uint32_t count = 0;
+    size_t bytes = 0;
+    for (; fw_frame_next_record(frame, &record) == 1; count++) {
+        FW_ASSERT(record.count > 0);
+        for (size_t i = 0; i < record.text.len; i++)
+            bytes += (unsigned char)record.text.ptr[i];
+        for (size_t i = 0; record.ids != NULL && i < 16u * record.count; i++)
+            bytes += record.ids[i];
+        for (size_t i = 0; i < record.result.error.len; i++)
+            bytes += (unsigned char)record.result.error.ptr[i];
+        if (record.kind == FW_RECORD_HELLO && fw_frame_read_hello(&hello, record.text) == 0)
+            bytes += hello.software.len + hello.token.len;
+    }
+    FW_ASSERT(count == frame->count && frame->at == frame->end && bytes < SIZE_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    fw_frame frame;
+    fw_query query;
+    fw_hello hello;
+    int err = fw_frame_open(&frame, (fw_span){(const char *)data, len}, &from);
+    FW_ASSERT((err == 0) == (frame.error == NULL));
+    if (err < 0)
+        return 0;
+    switch (frame.type) {
+    case FW_FRAME_SUBMIT:
+        read_submissions(&frame);
+        break;
+    case FW_FRAME_QUERY:
+        while (fw_frame_next_query(&frame, &query) != 0)
+            ;
+        FW_ASSERT(frame.at == frame.end);
+        break;
+    case FW_FRAME_ANSWER:
+        read_records(&frame);
+        break;
+    case FW_FRAME_PING:
+        FW_ASSERT(fw_frame_ping(&frame).len <= FW_FRAME_PING_MAX);
+        break;
+    case FW_FRAME_HELLO:
+        FW_ASSERT(fw_frame_read_hello(&hello, fw_frame_hello(&frame)) == 0);
+        break;
+    }
+    return 0;
+}
