@@ -263,6 +263,18 @@ static int report(const run *r)
     return bad > 0 || r->unread ? FW_ENDS_OTHERWISE : FW_ENDS_WELL;
 }
 
+/* "Nobody there" is to be said at once; only later, in the middle, a restart is worth waiting for.
+ */
+static int connect_patiently(fw_client **out, fw_options *options)
+{
+    int ends = fw_connect(out, options, 1, 0);
+    if (ends != 0)
+        return ends;
+    fw_client_close(*out);
+    *out = NULL;
+    return fw_connect(out, options, RETRIES, WINDOW);
+}
+
 int fw_submit_lines(fw_options *options, const fw_submit_way *way, const fw_submit *base)
 {
     struct stat about;
@@ -272,7 +284,7 @@ int fw_submit_lines(fw_options *options, const fw_submit_way *way, const fw_subm
         return fw_ends_saying(FW_ENOMEM, "out of memory");
     r->way = way;
     r->base = base;
-    int ends = fw_connect(&r->client, options, RETRIES, WINDOW);
+    int ends = connect_patiently(&r->client, options);
     if (ends == 0) {
         bool sized = fstat(STDIN_FILENO, &about) == 0 && S_ISREG(about.st_mode);
         r->signals = begin_signals(&before);
