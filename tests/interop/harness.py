@@ -71,15 +71,16 @@ class Ports:
         first = 16 * (os.getpid() % 500)
         for step in range(0, 8000, 16):
             self.block = 22000 + (first + step) % 8000
-            self._lock = open(os.path.join(folder, str(self.block)), "w", encoding="ascii")
+            # Held until this program ends, also when the control plane on these ports has ended.
+            lock = os.open(os.path.join(folder, str(self.block)), os.O_CREAT | os.O_RDWR, 0o600)
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                self._lock.close()
+                os.close(lock)
                 continue
             if all(self._is_free(self.block + i) for i in range(16)):
                 return
-            self._lock.close()
+            os.close(lock)
         raise AssertionError("no free ports")
 
     @staticmethod
@@ -105,12 +106,9 @@ class Ports:
         return self.block + 10
 
     def spare(self, index):
-        """Ports for callback listeners and whatever else a test binds."""
+        """Ports on which nobody listens, unless a test does."""
         assert index < 4
         return self.block + 12 + index
-
-    def release(self):
-        self._lock.close()
 
 
 def tcp(port, host="127.0.0.1"):
@@ -158,6 +156,11 @@ class Process:
         if not self.has_ended():
             self.child.kill()
             self.child.wait()
+
+    def close(self):
+        """The end: no more looks at what it said."""
+        self.kill()
+        self.output.close()
 
 
 def ask(address, message, seconds=LONG):
@@ -335,6 +338,7 @@ class Case(unittest.TestCase):
             process.kill()
             if getattr(self, "_outcome", None) and self._failed():
                 print(process.text()[-3000:], file=sys.stderr)
+            process.close()
         self.addCleanup(end)
         return process
 
@@ -390,7 +394,7 @@ class OnePlane(Case):
     @classmethod
     def setUpClass(cls):
         cls.cp = Plane(*cls.flags)
-        cls.addClassCleanup(cls.cp.kill)
+        cls.addClassCleanup(cls.cp.close)
 
     def tearDown(self):
         self.assertFalse(self.cp.has_ended(), self.cp.text()[-3000:])

@@ -23,7 +23,7 @@ class AgainstPython(Case):
     @classmethod
     def setUpClass(cls):
         cls.cp = PythonPlane(harness.HERE, "python_tasks")
-        cls.addClassCleanup(cls.cp.kill)
+        cls.addClassCleanup(cls.cp.close)
 
     def command(self, *arguments, env=None, seconds=harness.LONG):
         return self.run_program(*arguments, seconds=seconds, env={

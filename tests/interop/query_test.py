@@ -46,6 +46,7 @@ class Query(OnePlane):
 
     def test_C_072_missing_id(self):
         for message in ({}, {"task_id": ""}, {"task_id": None}, {"action": "cancel"},
+                        {"task_id": {}}, {"task_id": []}, {"task_id": False},
                         {"action": "cancel", "task_id": ""}):
             with self.subTest(message):
                 self.assertEqual(self.raw(message)["error"], "Missing task_id")
@@ -57,7 +58,7 @@ class Query(OnePlane):
             self.assertTrue(self.raw({"action": action, "task_id": message["id"]})["found"], action)
 
     def test_C_074_anything_is_answered(self):
-        for data in (b"", b"[]", b"7", b"nonsense", b"{", b'{"task_id": 7}', b'{"task_id": {}}',
+        for data in (b"", b"[]", b"7", b"nonsense", b"{", b'{"task_id": 7}', b'{"task_id": [7]}',
                      b"\xff\xff", b"null"):
             with self.subTest(data):
                 answer = json.loads(ask(self.cp.address(QUERY), data))

@@ -127,14 +127,14 @@ class Transport(OnePlane):
             self.assert_success(request.answer(), f"t{number}")
 
     def test_C_007_message_over_the_limit_is_refused_and_logged(self):
-        for port in self.request_ports():
+        plane = self.plane()  # of its own: a log line seen ten times is only counted
+        for port in range(plane.ports.base, plane.ports.base + 6):
             connection, _ = shake_hands(port)
             connection.sendall(struct.pack(">Q", 1 << 40) + b"x" * 64)
             self.assertTrue(is_closed(connection))
             connection.close()
-        wait_until(lambda: re.search(r"too (big|large)|too_big|limit|exceeds", self.cp.text()),
-                   "a line about it in the log")
-        self.assert_success(self.cp.run("add", 1, 2), 3)
+        wait_until(lambda: plane.text().count("limit") == 6, "a line about each in the log")
+        self.assert_success(plane.run("add", 1, 2), 3)
 
     def test_C_008_all_spellings_of_datetimes_are_read(self):
         for text in ("2020-01-02 03:04:05", "2020-01-02T03:04:05", "2020-01-02 03:04:05.1",
