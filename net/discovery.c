@@ -42,19 +42,20 @@ static void greet_hearer(const fw_port *port, fw_connection *connection)
 {
     fw_discovery *d = port->context;
     uint64_t number = fw_connection_number(connection);
-    fw_egress_post(d->exchange, number, span_of(&d->capabilities));
-    fw_egress_post(d->exchange, number, span_of(&d->announcement));
     if (!fw_audience_add(&d->hearers, number))
         fw_connection_close(connection, FW_CLOSED_BY_US);
+    fw_egress_post(d->exchange, number, span_of(&d->capabilities));
+    fw_egress_post(d->exchange, number, span_of(&d->announcement));
 }
 
 static void greet_subscriber(const fw_port *port, fw_connection *connection)
 {
     fw_discovery *d = port->context;
     uint64_t number = fw_connection_number(connection);
-    fw_egress_post(d->exchange, number, span_of(&d->topic));
+    /* First, so that who has heard the announcement hears every event from then on. */
     if (!fw_audience_add(&d->subscribers, number))
         fw_connection_close(connection, FW_CLOSED_BY_US);
+    fw_egress_post(d->exchange, number, span_of(&d->topic));
 }
 
 /* Peers have nothing to say here; what they say is passed over. */
