@@ -12,7 +12,7 @@
 
 #define NS_PER_S INT64_C(1000000000)
 
-enum { DAY_S = 86400, QUARTER_S = 900, MICROSECONDS = 1000000 };
+enum { DAY_S = 86400, QUARTER_S = 900, MICROSECONDS = 1000000, PLACES = 32 };
 
 /* ---- Days ---- */
 
@@ -52,13 +52,14 @@ static int64_t floor_div(int64_t a, int64_t b)
 /* Seconds that local time is ahead of UTC at that moment. */
 static int64_t offset_at(int64_t utc_s)
 {
-    /* Two places: a task's start and end often lie in neighbouring quarters. */
+    /* Several places: reading a local time looks at the quarters an offset and a day away as well.
+     */
     static _Thread_local struct {
         int64_t quarter, offset;
         bool known;
-    } places[2];
+    } places[PLACES];
     int64_t quarter = floor_div(utc_s, QUARTER_S);
-    unsigned place = (unsigned)(quarter & 1);
+    unsigned place = (unsigned)((uint64_t)quarter * UINT64_C(0x9e3779b97f4a7c15) >> 59);
     if (FW_UNLIKELY(!places[place].known || places[place].quarter != quarter)) {
         time_t moment = (time_t)utc_s;
         struct tm local;

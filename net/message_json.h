@@ -3,8 +3,8 @@
  * Reads what Python and others write, as leniently as pydantic does (protocol 3, 4), and says in
  * one sentence which field is wrong. Writes what Python would write, byte for byte where the values
  * are equal: key order, ", " and ": ", naive local datetimes. args, kwargs, result and callback
- * pass through untouched. Spans that are given out point into the message or into the scratch. Any thread.
- * SPDX-License-Identifier: Apache-2.0 */
+ * pass through untouched. Spans that are given out point into the message or into the scratch. Any
+ * thread. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_NET_MESSAGE_JSON_H
 #define FW_NET_MESSAGE_JSON_H
 

@@ -177,9 +177,14 @@ static bool read_task(const fw_fields *fields, fw_submission *out, fw_json task)
     return true;
 }
 
-/* {"action": "batch_submit", ...} */
+/* {"action": "batch_submit", ...}. Nearly all messages are single Tasks: they show it by not having
+ * the word in them at all. */
 static bool is_batch(fw_json message)
 {
+    static const char word[] = "batch_submit";
+    if (memchr(message.text.ptr, '\\', message.text.len) == NULL &&
+        memmem(message.text.ptr, message.text.len, word, sizeof(word) - 1) == NULL)
+        return false;
     fw_span text;
     char room[80];
     return fw_json_string(fw_json_get(message, "action"), room, sizeof(room), &text) &&

@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "base/assert.h"
 #include "base/json.h"
@@ -142,6 +145,28 @@ static bool stands_for_itself(unsigned char c)
     return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
+/* After the bytes that stand for themselves. */
+static const unsigned char *skip_plain(const unsigned char *at, const unsigned char *end)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+    const __m128i first = _mm_set1_epi8(' '), last = _mm_set1_epi8('~');
+    for (; end - at >= 16; at += 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+        /* Signed: bytes from 0x80 on are below the space as well. */
+        __m128i odd =
+            _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(block, first), _mm_cmpgt_epi8(block, last)),
+                         _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, slash)));
+        int mask = _mm_movemask_epi8(odd);
+        if (mask != 0)
+            return at + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (at < end && stands_for_itself(*at))
+        at++;
+    return at;
+}
+
 void fw_buffer_json_string(fw_buffer *buffer, fw_span text)
 {
     const unsigned char *at = (const unsigned char *)(text.len > 0 ? text.ptr : "");
@@ -149,8 +174,7 @@ void fw_buffer_json_string(fw_buffer *buffer, fw_span text)
     fw_buffer_add(buffer, "\"", 1);
     while (at < end) {
         const unsigned char *run = at;
-        while (at < end && stands_for_itself(*at))
-            at++;
+        at = skip_plain(at, end);
         fw_buffer_add(buffer, run, (size_t)(at - run));
         if (at == end)
             break;

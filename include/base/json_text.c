@@ -130,10 +130,39 @@ bool fw_json_string(fw_json value, char *buffer, size_t capacity, fw_span *out)
     return true;
 }
 
+/* Numbers as people write them, "60.0": up to 15 digits, no exponent. Both the digits and the power
+ * of ten are exact doubles, so that one division rounds correctly. */
+static bool short_decimal(fw_span text, double *out)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const char *at = text.ptr, *end = at + text.len;
+    bool negative = *at == '-';
+    if (text.len > 16)
+        return false;
+    uint64_t digits = 0;
+    const char *point = NULL;
+    for (at += negative; at < end; at++) {
+        if (*at == '.')
+            point = at + 1;
+        else if (*at >= '0' && *at <= '9')
+            digits = digits * 10 + (uint64_t)(*at - '0');
+        else
+            return false;
+    }
+    if (digits >= UINT64_C(1000000000000000))
+        return false;
+    double magnitude = (double)digits / powers[point != NULL ? end - point : 0];
+    *out = negative ? -magnitude : magnitude;
+    return true;
+}
+
 bool fw_json_double(fw_json value, double *out)
 {
     if (value.type != FW_JSON_NUMBER || value.text.len > NUMBER_MAX)
         return false;
+    if (short_decimal(value.text, out))
+        return true;
     char text[NUMBER_MAX + 1];
     memcpy(text, value.text.ptr, value.text.len);
     text[value.text.len] = '\0';

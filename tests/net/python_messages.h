@@ -52,7 +52,9 @@
     "{\"found\": true, \"result\": {\"task_id\": \"q\", \"status\": \"success\", \"result"         \
     "\": {\"a\": [1.5, null]}, \"error\": null, \"started_at\": \"2026-01-02 03:04:05.000"         \
     "600\", \"completed_at\": \"2026-01-02 03:04:05.000600\", \"callback\": null}}"
-#define PYTHON_NOT_FOUND      "{\"found\": false, \"error\": \"Task q not found in cache or expired\"}"
+#define PYTHON_NOT_FOUND                                                                           \
+    "{\"found\": false, \"error\": \"Task q not found in "                                         \
+    "cache or expired\"}"
 #define PYTHON_BATCH_ACCEPTED "{\"batch_accepted\": true, \"task_ids\": [\"a\", \"b\"]}"
 #define PYTHON_CANCEL_ANSWER  "{\"cancelled\": true, \"task_id\": \"q\"}"
 #define PYTHON_REGISTERED     "{\"status\": \"registered\", \"subworker_id\": \"sw1\"}"
