@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "net/frame_layout.h"
+#include "net/message_fields.h"
 
 /* What tasks get that do not say (protocol 4.1). */
 static const double retry_delay_s = 60.0, retry_backoff = 2.0, retry_backoff_max_s = 3600.0;
@@ -198,6 +199,16 @@ static const char *take_duration(int64_t *out, const unsigned char *at, size_t l
     return NULL;
 }
 
+/* It is looked into here, because it will stand in answers to others as it is. */
+static const char *take_callback(fw_submission *out, fw_span text)
+{
+    fw_fields fields = {"callback", 0, NULL, NULL};
+    fw_json value = fw_json_parse(text);
+    if (value.type != FW_JSON_OBJECT || !fw_field_callback(&fields, &out->callback, "", value))
+        return "callback: a JSON object with address and data";
+    return NULL;
+}
+
 /* One extra of a submission; NULL: fine, or what is wrong. */
 static const char *take_extra(fw_submission *out, unsigned tag, const unsigned char *at, size_t len)
 {
@@ -219,8 +230,7 @@ static const char *take_extra(fw_submission *out, unsigned tag, const unsigned c
     case EXTRA_RETRY:
         return len == RETRY_BYTES ? take_retry(out, at) : "retry: 32 bytes";
     case EXTRA_CALLBACK:
-        out->callback = span_at(at, len);
-        return len >= 2 && at[0] == '{' && at[len - 1] == '}' ? NULL : "callback: a JSON object";
+        return take_callback(out, span_at(at, len));
     default:
         return tag >= EXTRA_OPTIONAL ? NULL : "an extra is not understood";
     }

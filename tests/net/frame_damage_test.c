@@ -177,7 +177,7 @@ static void wrong_items_are_refused_one_by_one(void **state)
     bad[0].args = span("{}");
     bad[1].kwargs = span("[1]");
     bad[2].timeout_ns = -5;
-    bad[3].callback = span("tcp");
+    bad[3].callback = span("{\"address\": 5}");
     bad[4].max_retries = -1;
     bad[5].args = span("[");
     fw_frame_writer writer;
