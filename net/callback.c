@@ -42,12 +42,19 @@ typedef struct queue {
     notice *first, *last;
 } queue;
 
+/* One connection. */
+typedef struct talk {
+    struct talk *next;
+    fw_pair *pair;
+    int64_t free_ns; /* after it was hung up: when to free it */
+} talk;
+
 typedef struct line {
     struct line *next;
     char address[FW_TCP_ADDRESS_MAX];
     queue waiting, watched;
     notice *current;   /* being sent */
-    fw_pair *pair;     /* NULL: resting */
+    talk *talk;        /* NULL: resting */
     unsigned failures; /* in a row, without a notice that got through */
     int64_t due_ns; /* resting: when to dial; calling: when to look again; INT64_MAX: when the bell
                        rings */
@@ -58,6 +65,7 @@ struct fw_callbacks {
     /* The thread's. */
     line *lines;
     size_t line_count;
+    talk *over; /* hung up, newest first */
     /* Shared, atomic. */
     fw_atomic(uint64_t) sent, failed;
     fw_atomic(size_t) notices, bytes; /* not yet settled */
@@ -131,10 +139,20 @@ static void ring(void *context)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void rest(line *l, int64_t now)
+static void hang_up(fw_callbacks *c, line *l, int64_t now)
 {
-    fw_pair_destroy(l->pair);
-    l->pair = NULL;
+    if (!l->talk)
+        return;
+    fw_pair_hang_up(l->talk->pair);
+    l->talk->free_ns = now + FW_PAIR_REST_MS * FW_NS_PER_MS;
+    l->talk->next = c->over;
+    c->over = l->talk;
+    l->talk = NULL;
+}
+
+static void rest(fw_callbacks *c, line *l, int64_t now)
+{
+    hang_up(c, l, now);
     unsigned doublings = l->failures > 0 ? l->failures - 1 : 0;
     l->due_ns = now + (PAUSE_NS << (doublings < 5 ? doublings : 5));
 }
@@ -148,7 +166,7 @@ static void not_reached(fw_callbacks *c, line *l, int64_t now)
                l->address);
         fail_all(c, &l->waiting);
     }
-    rest(l, now);
+    rest(c, l, now);
 }
 
 /* What was sent a moment ago, or was being sent, may not have been read. */
@@ -169,7 +187,7 @@ static void lost(fw_callbacks *c, line *l, int64_t now)
         settle(c, n, &c->failed);
     }
     put_before(&l->waiting, &again);
-    rest(l, now);
+    rest(c, l, now);
 }
 
 /* Those that were sent long enough ago have arrived. */
@@ -183,7 +201,7 @@ static void confirm(fw_callbacks *c, line *l, int64_t now)
 
 static void call(fw_callbacks *c, line *l, int64_t now)
 {
-    fw_pair_state state = fw_pair_advance(l->pair);
+    fw_pair_state state = fw_pair_advance(l->talk->pair);
     if (state == FW_PAIR_LOST) {
         if (l->current || l->watched.first)
             lost(c, l, now);
@@ -199,34 +217,63 @@ static void call(fw_callbacks *c, line *l, int64_t now)
     confirm(c, l, now);
     if (state == FW_PAIR_READY && l->waiting.first) {
         l->current = pop(&l->waiting);
-        fw_pair_send(l->pair, (fw_span){l->current->bytes, l->current->len});
+        fw_pair_send(l->talk->pair, (fw_span){l->current->bytes, l->current->len});
     }
     l->due_ns = l->watched.first ? l->watched.first->sent_ns + WATCH_NS : INT64_MAX;
+}
+
+static void dial(fw_callbacks *c, line *l, int64_t now)
+{
+    l->due_ns = INT64_MAX;
+    talk *t = calloc(1, sizeof *t);
+    if (t)
+        t->pair = fw_pair_dial(l->address, LIMIT_NS, ring, c);
+    if (t && t->pair) {
+        l->talk = t;
+        return;
+    }
+    free(t);
+    not_reached(c, l, now);
 }
 
 /* => false: nothing is left of the line. */
 static bool advance(fw_callbacks *c, line *l, int64_t now)
 {
-    if (!l->pair && l->waiting.first && now >= l->due_ns) {
-        l->due_ns = INT64_MAX;
-        l->pair = fw_pair_dial(l->address, LIMIT_NS, ring, c);
-        if (!l->pair)
-            not_reached(c, l, now);
-    }
-    if (l->pair)
+    if (!l->talk && l->waiting.first && now >= l->due_ns)
+        dial(c, l, now);
+    if (l->talk)
         call(c, l, now);
     return l->waiting.first || l->watched.first || l->current;
 }
 
-static void close_line(fw_callbacks *c, line *l)
+static void close_line(fw_callbacks *c, line *l, int64_t now)
 {
-    fw_pair_destroy(l->pair);
+    hang_up(c, l, now);
     if (l->current)
         push(&l->watched, l->current);
     fail_all(c, &l->watched);
     fail_all(c, &l->waiting);
     free(l);
     c->line_count--;
+}
+
+/* => when the next one may be freed. */
+static int64_t free_over(fw_callbacks *c, int64_t now)
+{
+    int64_t due = INT64_MAX;
+    talk **link = &c->over;
+    while (*link) {
+        talk *t = *link;
+        if (t->free_ns > now) {
+            due = t->free_ns < due ? t->free_ns : due;
+            link = &t->next;
+            continue;
+        }
+        *link = t->next;
+        fw_pair_destroy(t->pair);
+        free(t);
+    }
+    return due;
 }
 
 /* => NULL: too many, or no memory. */
@@ -268,10 +315,11 @@ static int64_t advance_all(fw_callbacks *c, bool end)
             link = &l->next;
         } else {
             *link = l->next;
-            close_line(c, l);
+            close_line(c, l, now);
         }
     }
-    return due;
+    int64_t free_ns = free_over(c, now);
+    return free_ns < due ? free_ns : due;
 }
 
 /* ---- The thread ---- */
@@ -293,7 +341,7 @@ static void *run(void *argument)
     bool end = false;
     while (!end) {
         pthread_mutex_lock(&c->lock);
-        while (!c->bell && fw_now_ns() < due && !(c->stops && !c->lines))
+        while (!c->bell && fw_now_ns() < due && !(c->stops && !c->lines && !c->over))
             wait_until(c, due);
         c->bell = false;
         queue inbox = c->inbox;
@@ -303,9 +351,9 @@ static void *run(void *argument)
         pthread_mutex_unlock(&c->lock);
         distribute(c, &inbox);
         due = advance_all(c, stops && fw_now_ns() >= stop_ns);
-        if (stops && stop_ns < due)
+        if (stops && c->lines && stop_ns < due)
             due = stop_ns;
-        end = stops && !c->lines;
+        end = stops && !c->lines && !c->over;
     }
     return NULL;
 }
@@ -341,7 +389,7 @@ void fw_callbacks_stop(fw_callbacks *c, int64_t limit_ns)
     pthread_cond_signal(&c->rang);
     pthread_mutex_unlock(&c->lock);
     FW_ASSERT(pthread_join(c->thread, NULL) == 0);
-    FW_ASSERT(c->line_count == 0 && !c->lines);
+    FW_ASSERT(c->line_count == 0 && !c->lines && !c->over);
     fail_all(c, &c->inbox);
     pthread_cond_destroy(&c->rang);
     pthread_mutex_destroy(&c->lock);

@@ -162,6 +162,7 @@ fw_pair *fw_pair_dial(const char *address, int64_t limit_ns, void (*wake)(void *
         nng_aio_alloc(&pair->send, on_sent, pair) != 0 ||
         nng_aio_alloc(&pair->receive, on_received, pair) != 0 ||
         nng_stream_dialer_alloc(&pair->dialer, address) != 0) {
+        pair->state = FW_PAIR_LOST;
         fw_pair_destroy(pair);
         return NULL;
     }
@@ -171,22 +172,27 @@ fw_pair *fw_pair_dial(const char *address, int64_t limit_ns, void (*wake)(void *
     return pair;
 }
 
+void fw_pair_hang_up(fw_pair *pair)
+{
+    nng_stream_dialer_close(pair->dialer);
+    nng_aio_stop(pair->dial);
+    nng_aio_stop(pair->send);
+    nng_aio_stop(pair->receive);
+    /* Dialed, and nobody looked. */
+    if (!pair->stream && nng_aio_result(pair->dial) == 0)
+        pair->stream = nng_aio_get_output(pair->dial, 0);
+    if (pair->stream)
+        nng_stream_close(pair->stream);
+    pair->state = FW_PAIR_LOST;
+}
+
 void fw_pair_destroy(fw_pair *pair)
 {
-    if (!pair)
-        return;
-    if (pair->dialer)
-        nng_stream_dialer_close(pair->dialer);
-    nng_aio *operations[] = {pair->dial, pair->send, pair->receive};
-    for (unsigned i = 0; i < 3; i++)
-        if (operations[i])
-            nng_aio_stop(operations[i]);
-    /* Dialed, and nobody looked. */
-    if (pair->dial && !pair->stream && nng_aio_result(pair->dial) == 0)
-        pair->stream = nng_aio_get_output(pair->dial, 0);
-    for (unsigned i = 0; i < 3; i++)
-        nng_aio_free(operations[i]);
-    nng_stream_free(pair->stream);
+    FW_ASSERT(pair->state == FW_PAIR_LOST);
+    nng_aio_free(pair->dial);
+    nng_aio_free(pair->send);
+    nng_aio_free(pair->receive);
     nng_stream_dialer_free(pair->dialer);
+    nng_stream_free(pair->stream);
     free(pair);
 }

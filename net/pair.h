@@ -20,16 +20,22 @@ typedef enum fw_pair_state {
 typedef struct fw_pair fw_pair;
 
 /* address: tcp://host:port. limit_ns holds for the dialing, for the handshake and for each send.
- * wake is called on any thread when fw_pair_advance has something to do, until fw_pair_destroy
+ * wake is called on
+ * any thread when fw_pair_advance has something to do, until fw_pair_destroy
  * returns; it must not block. NULL: no memory, or not an address. */
 fw_pair *fw_pair_dial(const char *address, int64_t limit_ns, void (*wake)(void *context),
                       void *context);
 /* Does what has become possible and tells where it stands. Owner only; does not block. */
 fw_pair_state fw_pair_advance(fw_pair *pair);
 /* Sends a message, its length word included. State READY. The bytes stay the caller's, unchanged
- * until the state is no longer SENDING, or the pair is destroyed. */
+ * until the state is no longer SENDING, or the pair has hung up. */
 void fw_pair_send(fw_pair *pair, fw_span message);
-/* Blocks for a running callback; not on a thread of NNG. NULL is accepted. */
+/* Ends the connection. Blocks for a running callback; not on a thread of NNG. wake is not called
+ * any more. */
+void fw_pair_hang_up(fw_pair *pair);
+/* After fw_pair_hang_up, and FW_PAIR_REST_MS later: NNG lets go of a failed connection on a thread
+ * of its own, which still holds on to our dialer for a moment. */
+enum { FW_PAIR_REST_MS = 100 };
 void fw_pair_destroy(fw_pair *pair);
 
 #endif
