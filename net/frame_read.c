@@ -195,7 +195,8 @@ static const char *take_duration(int64_t *out, const unsigned char *at, size_t l
 {
     if (len != 8 || (int64_t)load64(at) < 0)
         return "timeout, ttl: 8 bytes, not negative";
-    *out = (int64_t)load64(at);
+    int64_t ns = (int64_t)load64(at);
+    *out = ns < FW_CENTURY_NS ? ns : FW_CENTURY_NS;
     return NULL;
 }
 
@@ -221,7 +222,7 @@ static const char *take_extra(fw_submission *out, unsigned tag, const unsigned c
     case EXTRA_ETA:
         if (len != 8)
             return "eta: 8 bytes";
-        out->eta_wall_ns = (int64_t)load64(at);
+        out->eta_wall_ns = fw_eta_in_range((int64_t)load64(at));
         return NULL;
     case EXTRA_TIMEOUT:
         return take_duration(&out->timeout_ns, at, len);

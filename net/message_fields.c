@@ -289,7 +289,9 @@ int64_t fw_seconds_to_ns(double seconds)
     double ns = nearbyint(seconds * 1e9);
     if (isnan(ns))
         return 0;
-    return ns >= 0x1p63 ? INT64_MAX : ns < -0x1p63 ? INT64_MIN : (int64_t)ns;
+    if (fabs(ns) > (double)FW_CENTURY_NS)
+        return ns > 0 ? FW_CENTURY_NS : -FW_CENTURY_NS;
+    return (int64_t)ns;
 }
 
 /* ---- Times and words ---- */

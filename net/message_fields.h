@@ -49,7 +49,14 @@ bool fw_field_status(const fw_fields *fields, fw_state *status, const char *name
 /* CallbackInfo or null (then out is empty); checked, and given as its own text. */
 bool fw_field_callback(const fw_fields *fields, fw_span *out, const char *name, fw_json value);
 
-/* Seconds to nanoseconds; what does not fit becomes the largest. NaN is 0. */
+/* Durations beyond a century are a century, so that sums with a clock do not overflow. */
+#define FW_CENTURY_NS (INT64_C(100) * 366 * 86400 * 1000000000)
+/* NaN is 0. */
 int64_t fw_seconds_to_ns(double seconds);
+/* A moment before 1970 has passed, however long ago: 1, because 0 means now. */
+static inline int64_t fw_eta_in_range(int64_t wall_ns)
+{
+    return wall_ns < 0 ? 1 : wall_ns;
+}
 
 #endif

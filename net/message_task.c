@@ -130,8 +130,11 @@ static bool read_times(const fw_fields *fields, fw_submission *out, const fw_jso
     /* Below zero the time is over at once; 0 means the default (13.2). */
     if (timeout < 0 || (timeout > 0 && out->timeout_ns == 0))
         out->timeout_ns = 1;
-    return values[ETA].type == FW_JSON_NULL ||
-           fw_field_datetime(fields, &out->eta_wall_ns, names[ETA], values[ETA]);
+    if (values[ETA].type != FW_JSON_NULL &&
+        !fw_field_datetime(fields, &out->eta_wall_ns, names[ETA], values[ETA]))
+        return false;
+    out->eta_wall_ns = fw_eta_in_range(out->eta_wall_ns);
+    return true;
 }
 
 /* {"v": 1, "reply": "accepted"} (22.7); anything else is no business of ours. */

@@ -137,11 +137,11 @@ static fw_submission random_submission(texts *t)
     if (dice & 0x100)
         s.callback = span("{\"address\": \"tcp://h:1\", \"data\": {\"k\": NaN}}");
     if (dice & 0x200)
-        s.eta_wall_ns = (int64_t)random64();
+        s.eta_wall_ns = (int64_t)(random64() >> 1);
     if (dice & 0x400)
-        s.timeout_ns = (int64_t)(random64() >> 1);
+        s.timeout_ns = (int64_t)(random64() >> 3);
     if (dice & 0x800)
-        s.result_ttl_ns = (int64_t)(random64() >> 1);
+        s.result_ttl_ns = (int64_t)(random64() >> 3);
     if (dice & 0x1000) {
         s.retry_count = (int32_t)(random64() >> 33);
         s.max_retries = 1 + (int32_t)(random64() >> 34);

@@ -47,7 +47,8 @@ static void members_are_pydantics(void **state)
         int got = read_task(&tasks, &task, &scratch, (fw_span){text, (size_t)len});
         if (got != (f->verdict == REFUSED ? -FW_EINVAL : 1))
             fail_msg("%s: %d, %s", text, got, got < 0 ? tasks.complaint.sentence : "");
-        if (f->verdict == VALUE && kept(f->name, &task) != f->value)
+        double value = strcmp(f->name, "eta") == 0 && f->value < 0 ? 0 : f->value;
+        if (f->verdict == VALUE && kept(f->name, &task) != value)
             fail_msg("%s: %.17g", text, kept(f->name, &task));
         char quoted[64];
         snprintf(quoted, sizeof(quoted), "field '%s", f->name);

@@ -1,7 +1,7 @@
 /* python_fields.h - what pydantic made of members of a Task: recorded from FastWorker 0.3.0 with
- * pydantic 2 in the time zone Europe/Berlin. eta in microseconds since 1970. Numbers are as we keep
- * them: retries within 0 and 2^31 - 1, delays not negative and not NaN. SPDX-License-Identifier:
- * Apache-2.0 */
+ * pydantic 2 in the time zone Europe/Berlin. eta is in microseconds since 1970; what lies before we
+ * keep as 0. Other numbers are as we keep them: retries within 0 and 2^31 - 1, delays not negative
+ * and not NaN. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_NET_PYTHON_FIELDS_H
 #define TESTS_NET_PYTHON_FIELDS_H
 
