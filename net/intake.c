@@ -362,10 +362,10 @@ ssize_t fw_intake_deliver(const fw_port *port, fw_connection *connection,
         used += good ? size : 0;
         messages += good ? 1 : 0;
     }
+    /* Relaxed: a figure to be shown. */
+    fw_add_relaxed(&net->exchange.traffic.messages_in, messages);
     submit(&in);
     fw_scratch_reset(in.scratch);
     fw_gather_flush(gather);
-    /* Relaxed: a figure to be shown. */
-    fw_add_relaxed(&net->exchange.traffic.messages_in, messages);
     return good ? (ssize_t)used : -1;
 }
