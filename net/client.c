@@ -33,6 +33,8 @@ static fw_span text_of(const char *text)
 static bool opens_with(fw_span json, char bracket)
 {
     size_t at = 0;
+    if (json.ptr[0] == bracket)
+        return true;
     while (at < json.len && strchr(" \t\r\n", json.ptr[at]) != NULL)
         at++;
     return at < json.len && json.ptr[at] == bracket;

@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "net/sp.h"
 
-enum { PREFIX = FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES };
+enum { PREFIX = FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES, BYTES_MAX_DEFAULT = 1024 * 1024 };
 
 /* --- one frame --- */
 
@@ -89,7 +89,7 @@ int fw_frames_init(fw_frames *frames, size_t in_flight_max)
     uint32_t size = 4;
     while (size < in_flight_max + 2)
         size *= 2;
-    *frames = (fw_frames){.mask = size - 1};
+    *frames = (fw_frames){.mask = size - 1, .bytes_max = BYTES_MAX_DEFAULT};
     frames->table = calloc(size, sizeof(*frames->table));
     frames->generation = calloc(size, sizeof(*frames->generation));
     frames->places = calloc(size, sizeof(*frames->places));
@@ -253,9 +253,11 @@ static int settle_open(fw_frames *frames, fw_outgoing *frame, bool added, size_t
 int fw_frames_submit(fw_frames *frames, const fw_submission *item, bool wants_result,
                      const fw_taker *taker)
 {
+    size_t needed = fw_frame_submission_size(item);
+    if (FW_FRAME_HEADER + needed > frames->bytes_max)
+        return -FW_EBIG;
     fw_outgoing *frame =
-        open_frame(frames, FW_FRAME_SUBMIT, wants_result ? FW_FRAME_WANTS_RESULTS : 0,
-                   fw_frame_submission_size(item));
+        open_frame(frames, FW_FRAME_SUBMIT, wants_result ? FW_FRAME_WANTS_RESULTS : 0, needed);
     if (frame == NULL)
         return -FW_ENOMEM;
     size_t start = frame->writer.len;
@@ -285,6 +287,8 @@ int fw_frames_submit_all(fw_frames *frames, const fw_submission *items, size_t n
     size_t bytes = FW_FRAME_HEADER;
     for (size_t i = 0; i < n; i++)
         bytes += fw_frame_submission_size(&items[i]);
+    if (bytes > frames->bytes_max)
+        return -FW_EBIG;
     fw_frames_close(frames);
     fw_outgoing *frame = outgoing_create(n, bytes);
     if (frame == NULL)

@@ -50,6 +50,7 @@ typedef struct fw_frames {
     fw_outgoing *unsent;          /* the oldest that is not wholly written */
     fw_outgoing *open, *spare;
     size_t closed;
+    size_t bytes_max; /* of one frame */
 } fw_frames;
 
 enum { FW_CLIENT_FRAME_ITEMS = 256 };

@@ -26,6 +26,8 @@ enum {
     PARTS = 16
 };
 
+/* How long the question may take which kind of control plane it is. */
+#define PROBE_NS FW_NS_PER_S
 /* Place 0 of the table of frames is nobody's, so this id is free for the greeting. */
 #define HELLO_REQUEST FW_SP_REQUEST_BIT
 
@@ -34,9 +36,8 @@ typedef struct fw_native {
     fw_endpoint endpoint;
     char where[FW_ADDRESS_MAX];
     fw_frames frames;
-    int tries;          /* connections in a row that brought no answer */
-    int64_t retry_ns;   /* when to connect next; 0: not waiting for that */
-    size_t message_max; /* what the other side takes */
+    int tries;        /* connections in a row that brought no answer */
+    int64_t retry_ns; /* when to connect next; 0: not waiting for that */
 } fw_native;
 
 static fw_native *native_of(fw_client *c)
@@ -60,8 +61,9 @@ static size_t write_hello(unsigned char *out, size_t capacity)
 static void take_hello(fw_native *n, fw_span extras)
 {
     fw_hello hello;
-    if (fw_frame_read_hello(&hello, extras) == 0 && hello.message_max > 0)
-        n->message_max = hello.message_max < MESSAGE_MAX ? (size_t)hello.message_max : MESSAGE_MAX;
+    if (fw_frame_read_hello(&hello, extras) == 0 && hello.message_max > 2 * FW_FRAME_TARGET)
+        n->frames.bytes_max =
+            (hello.message_max < MESSAGE_MAX ? (size_t)hello.message_max : MESSAGE_MAX) - 256;
 }
 
 static void broken(fw_client *c, fw_completions *out);
@@ -168,12 +170,10 @@ static void after_request(fw_client *c, fw_native *n, bool now)
 
 /* --- requests --- */
 
-static int too_big(const fw_native *n, size_t bytes)
+static int too_big(const fw_native *n)
 {
-    if (bytes + 256 <= n->message_max)
-        return 0;
-    return fw_client_fail(FW_EBIG, "a request of %zu bytes is over the limit of %s (%zu bytes)",
-                          bytes, n->where, n->message_max);
+    return fw_client_fail(FW_EBIG, "a request is over the limit of %s (%zu bytes, %d tasks)",
+                          n->where, n->frames.bytes_max, FW_FRAME_ITEMS_MAX);
 }
 
 static int native_submit(fw_client *c, const fw_submission *items, size_t count,
@@ -181,16 +181,10 @@ static int native_submit(fw_client *c, const fw_submission *items, size_t count,
 {
     fw_native *n = native_of(c);
     FW_ASSERT(count > 0);
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += fw_frame_submission_size(&items[i]);
-    int rc = too_big(n, bytes);
-    if (rc == 0 && count == 1)
-        rc = fw_frames_submit(&n->frames, items, !items->accept_only, taker);
-    else if (rc == 0)
-        rc = fw_frames_submit_all(&n->frames, items, count, taker);
+    int rc = count == 1 ? fw_frames_submit(&n->frames, items, !items->accept_only, taker)
+                        : fw_frames_submit_all(&n->frames, items, count, taker);
     if (rc < 0)
-        return rc;
+        return rc == -FW_EBIG ? too_big(n) : fw_client_fail(rc, "%s", fw_strerror(rc));
     c->in_flight += count;
     after_request(c, n, false);
     return 0;
@@ -201,7 +195,7 @@ static int native_query(fw_client *c, const fw_query *query, const fw_taker *tak
     fw_native *n = native_of(c);
     int rc = fw_frames_query(&n->frames, query, taker);
     if (rc < 0)
-        return rc;
+        return fw_client_fail(rc, "%s", fw_strerror(rc));
     c->in_flight++;
     after_request(c, n, false);
     return 0;
@@ -430,18 +424,18 @@ int fw_client_native_open(fw_client *c, int *native, int64_t deadline_ns)
     at.port += *native == 1 ? 2 : 4;
     fw_address_format(n->where, sizeof(n->where), &at);
     fw_stream_init(&n->stream, FW_SP_REQ0, MESSAGE_MAX);
-    n->message_max = 1024 * 1024;
     int rc = fw_client_dial(&n->stream, &at, deadline_ns);
     if (rc == 0 && *native != 1)
         rc = probe(n, native, deadline_ns);
     if (rc == 0 && *native == 1)
+        rc = fw_frames_init(&n->frames, c->in_flight_max);
+    if (rc == 0 && *native == 1)
         rc = say_hello(n, deadline_ns);
     if (rc == 0 && *native == 1)
         rc = fw_address_resolve(&n->endpoint, &reason, &at);
-    if (rc == 0 && *native == 1)
-        rc = fw_frames_init(&n->frames, c->in_flight_max);
     if (rc < 0 || *native != 1) {
         fw_stream_close(&n->stream);
+        fw_frames_fini(&n->frames);
         free(n);
         return rc;
     }
