@@ -137,9 +137,15 @@ static bool unknown(const reading *r, fw_span key)
     return false;
 }
 
+static bool key_is(fw_span key, const char *name)
+{
+    return strlen(name) == key.len && memcmp(name, key.ptr, key.len) == 0;
+}
+
 static bool read_member(const reading *r, fw_span key, fw_json value)
 {
-    int which = 0;
+    bool names = key_is(key, "task") || key_is(key, "name") || key_is(key, "task_name");
+    int which = names ? TASK : TASK + 1;
     while (which < MEMBERS &&
            !(strlen(members[which]) == key.len && memcmp(members[which], key.ptr, key.len) == 0))
         which++;
