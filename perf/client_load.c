@@ -1,0 +1,308 @@
+/* perf/client_load.c - load from the public client: one JSON line a figure.
+ *
+ *     client_load CASE [--spawn PROGRAM MODULE | --address tcp://host:port] [--task NAME] [--bytes
+ * N] [--seconds S]
+ *
+ * closed     submit, acknowledged, one at a time          call      the same with the result
+ * pipelined  128 in flight                                batched   4096 in flight
+ * many       all-or-none batches of 100                   spread    8 connections x 128
+ * results    4096 in flight, with results                 open      10,000 calls a second, whatever
+ * comes back
+ *
+ * Latencies are of the whole call; of `open` from the time it was due. SPDX-License-Identifier:
+ * Apache-2.0 */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "client_server.h"
+#include "fastworker/client.h"
+
+enum {
+    SAMPLES_MAX = 4 * 1024 * 1024,
+    BATCH = 100,
+    SPREAD = 8,
+    WINDOW_SMALL = 128,
+    OPEN_RATE = 10000
+};
+
+typedef struct load {
+    const char *name, *task;
+    char *args;
+    size_t args_len;
+    double seconds;
+    const char *address;
+    fw_client *client;
+    uint64_t sent, done, failed;
+    uint32_t *samples; /* ns */
+    size_t sample_count;
+} load;
+
+static void die(const char *what)
+{
+    fprintf(stderr, "client_load: %s: %s\n", what, fw_client_errmsg());
+    exit(1);
+}
+
+static void print(const load *l, const char *figure, double value, const char *unit)
+{
+    printf("{\"suite\":\"client\",\"name\":\"%s%s\",\"who\":\"ours\",\"value\":%.6g,\"unit\":\"%"
+           "s\"}\n",
+           l->name, figure, value, unit);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const uint32_t *left = a, *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+static void sample(load *l, int64_t ns)
+{
+    if (l->sample_count < SAMPLES_MAX)
+        l->samples[l->sample_count++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+}
+
+static void print_latencies(load *l)
+{
+    if (l->sample_count == 0)
+        return;
+    qsort(l->samples, l->sample_count, sizeof(*l->samples), by_size);
+    print(l, "-p50", l->samples[l->sample_count / 2] / 1e3, "us");
+    print(l, "-p99", l->samples[l->sample_count * 99 / 100] / 1e3, "us");
+}
+
+static fw_submit submission(const load *l)
+{
+    return (fw_submit){.size = sizeof(fw_submit), .task = l->task, .args = {l->args, l->args_len}};
+}
+
+static fw_client *connect_client(const load *l, int in_flight)
+{
+    fw_client *c = NULL;
+    const fw_client_options options = {.size = sizeof(options),
+                                       .control_plane = l->address,
+                                       .retries = 20,
+                                       .in_flight = in_flight};
+    if (fw_client_open(&c, &options) < 0)
+        die("open");
+    return c;
+}
+
+/* --- cases; each returns the time it took --- */
+
+static int64_t closed(load *l, bool results)
+{
+    fw_submit s = submission(l);
+    int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9), now = start;
+    while (now < end) {
+        fw_result *r = NULL;
+        int rc = results ? fw_call_task(l->client, &s, 0, &r) : fw_send(l->client, &s, NULL);
+        int64_t then = fw_now_ns();
+        fw_result_free(r);
+        if (rc < 0)
+            die(l->name);
+        sample(l, then - now);
+        now = then;
+        l->done++;
+    }
+    return now - start;
+}
+
+static void count(void *user, int err, const fw_result *r)
+{
+    load *l = user;
+    l->done++;
+    l->failed += err != 0 || (fw_result_state(r) == FW_FAILURE);
+}
+
+static void send_one(load *l, fw_client *c, const fw_submit *s, bool accept_only)
+{
+    int rc;
+    while ((rc = fw_send_async(c, s, accept_only, count, l, NULL)) == -FW_EFULL)
+        if (fw_dispatch(c, -1) < 0)
+            die(l->name);
+    if (rc < 0)
+        die(l->name);
+    l->sent++;
+}
+
+static void drain(load *l, fw_client *c)
+{
+    while (fw_in_flight(c) > 0)
+        if (fw_dispatch(c, -1) < 0)
+            die(l->name);
+}
+
+static int64_t flood(load *l, bool accept_only)
+{
+    fw_submit s = submission(l);
+    int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
+    while (fw_now_ns() < end)
+        for (int i = 0; i < 64; i++)
+            send_one(l, l->client, &s, accept_only);
+    drain(l, l->client);
+    return fw_now_ns() - start;
+}
+
+static int64_t many(load *l)
+{
+    fw_submit batch[BATCH];
+    for (int i = 0; i < BATCH; i++)
+        batch[i] = submission(l);
+    int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
+    while (fw_now_ns() < end) {
+        if (fw_send_many(l->client, batch, BATCH, NULL) < 0)
+            die(l->name);
+        l->done += BATCH;
+    }
+    return fw_now_ns() - start;
+}
+
+static int64_t spread(load *l)
+{
+    fw_client *clients[SPREAD];
+    struct pollfd ready[SPREAD];
+    fw_submit s = submission(l);
+    for (int i = 0; i < SPREAD; i++) {
+        clients[i] = connect_client(l, WINDOW_SMALL);
+        ready[i] = (struct pollfd){.fd = fw_fd(clients[i]), .events = POLLIN};
+    }
+    int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
+    while (fw_now_ns() < end) {
+        for (int i = 0; i < SPREAD; i++) {
+            while (fw_send_async(clients[i], &s, 1, count, l, NULL) == 0)
+                l->sent++;
+            fw_flush(clients[i]);
+        }
+        poll(ready, SPREAD, -1);
+        for (int i = 0; i < SPREAD; i++)
+            if (ready[i].revents != 0 && fw_dispatch(clients[i], 0) < 0)
+                die(l->name);
+    }
+    for (int i = 0; i < SPREAD; i++) {
+        drain(l, clients[i]);
+        fw_client_close(clients[i]);
+    }
+    return fw_now_ns() - start;
+}
+
+typedef struct due {
+    load *load;
+    int64_t at;
+} due;
+
+static void note_due(void *user, int err, const fw_result *r)
+{
+    due *d = user;
+    sample(d->load, fw_now_ns() - d->at);
+    count(d->load, err, r);
+}
+
+static int64_t open_loop(load *l)
+{
+    uint64_t total = (uint64_t)(l->seconds * OPEN_RATE), sent = 0;
+    due *all = calloc(total + 1, sizeof(*all));
+    fw_submit s = submission(l);
+    int64_t start = fw_now_ns();
+    if (all == NULL)
+        die("memory");
+    while (sent < total) {
+        int64_t now = fw_now_ns(), at = start + (int64_t)sent * (FW_NS_PER_S / OPEN_RATE);
+        if (now < at) {
+            struct pollfd ready = {.fd = fw_fd(l->client), .events = POLLIN};
+            struct timespec pause = {.tv_nsec = at - now};
+            if (ppoll(&ready, 1, &pause, NULL) > 0 && fw_dispatch(l->client, 0) < 0)
+                die(l->name);
+            continue;
+        }
+        all[sent] = (due){l, at};
+        if (fw_send_async(l->client, &s, 0, note_due, &all[sent], NULL) < 0) {
+            fw_dispatch(l->client, -1);
+            continue;
+        }
+        sent++;
+        fw_flush(l->client);
+    }
+    drain(l, l->client);
+    free(all);
+    return fw_now_ns() - start;
+}
+
+static int64_t run_case(load *l)
+{
+    if (strcmp(l->name, "closed") == 0)
+        return closed(l, false);
+    if (strcmp(l->name, "call") == 0)
+        return closed(l, true);
+    if (strcmp(l->name, "pipelined") == 0 || strcmp(l->name, "batched") == 0)
+        return flood(l, true);
+    if (strcmp(l->name, "results") == 0)
+        return flood(l, false);
+    if (strcmp(l->name, "many") == 0)
+        return many(l);
+    if (strcmp(l->name, "spread") == 0)
+        return spread(l);
+    if (strcmp(l->name, "open") == 0)
+        return open_loop(l);
+    fprintf(stderr, "client_load: no case %s\n", l->name);
+    exit(2);
+}
+
+/* ["xxx..."] of so many bytes in all. */
+static void make_args(load *l, size_t bytes)
+{
+    bytes = bytes < 4 ? 4 : bytes;
+    l->args = malloc(bytes + 1);
+    if (l->args == NULL)
+        die("memory");
+    memset(l->args, 'x', bytes);
+    memcpy(l->args, "[\"", 2);
+    memcpy(l->args + bytes - 2, "\"]", 3);
+    l->args_len = bytes;
+}
+
+int main(int argc, char **argv)
+{
+    load l = {.name = argc > 1 ? argv[1] : "", .task = "echo", .seconds = 2};
+    const char *program = NULL, *module = NULL;
+    size_t bytes = 64;
+    server own = {.pid = 0};
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--spawn") == 0 && i + 2 < argc) {
+            program = argv[++i];
+            module = argv[++i];
+        } else if (strcmp(argv[i], "--address") == 0 && i + 1 < argc) {
+            l.address = argv[++i];
+        } else if (strcmp(argv[i], "--task") == 0 && i + 1 < argc) {
+            l.task = argv[++i];
+        } else if (strcmp(argv[i], "--bytes") == 0 && i + 1 < argc) {
+            bytes = strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) {
+            l.seconds = strtod(argv[++i], NULL);
+        } else {
+            fprintf(stderr, "client_load: what is %s?\n", argv[i]);
+            return 2;
+        }
+    }
+    if (program != NULL && server_start(&own, program, module) != 0)
+        return 1;
+    l.address = program != NULL ? own.address : l.address;
+    l.samples = calloc(SAMPLES_MAX, sizeof(*l.samples));
+    make_args(&l, bytes);
+    l.client = connect_client(&l, strcmp(l.name, "pipelined") == 0 ? WINDOW_SMALL : 4096);
+    int64_t took = run_case(&l);
+    fw_client_close(l.client);
+    server_stop(&own);
+    print(&l, "", (double)l.done / ((double)took / 1e9), "1/s");
+    print_latencies(&l);
+    if (l.failed > 0)
+        fprintf(stderr, "client_load: %" PRIu64 " of %" PRIu64 " failed\n", l.failed, l.done);
+    free(l.args);
+    free(l.samples);
+    return l.failed > 0;
+}
