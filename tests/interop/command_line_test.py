@@ -50,8 +50,7 @@ class CommandLine(OnePlane):
         cases = [("nonsense",), ("submit",), ("submit", "--task-name"), ("status",), ("cancel",),
                  ("submit", "--task-name", "add", "--priority", "urgent"),
                  ("submit", "--task-name", "add", "--nonsense"),
-                 ("--log-level", "LOUD", "list"), ("control-plane", "--concurrency", "many"),
-                 ("control-plane", "--gui-port", "70000"),
+                 ("--log-level", "LOUD", "list"), ("submit", "--priority", "high"),
                  ("submit", "--task-name", "add", "--countdown", "soon")]
         for arguments in cases:
             with self.subTest(arguments):
@@ -59,6 +58,14 @@ class CommandLine(OnePlane):
                 self.assertEqual(done.returncode, USAGE, done.stderr)
                 self.assertTrue(done.stderr)
                 self.assertEqual(done.stdout, "")
+
+    def test_C_150_wrong_values_of_settings(self):
+        for option, value in (("--concurrency", "many"), ("--gui-port", "70000"),
+                              ("--result-cache-ttl", "-1"), ("--base-address", "udp://x:1")):
+            done = self.run_program("control-plane", "--no-gui", option, value)
+            self.assertEqual(done.returncode, CONFIG, done.stderr)
+            self.assertIn(option, done.stderr)
+            self.assertIn(value, done.stderr)
 
     def test_C_150_no_command_is_help(self):
         done = self.run_program()

@@ -65,7 +65,7 @@ class AgainstPython(Case):
         self.assertEqual(self.marks("runs"), ["."])
 
     def test_C_055_many_are_sent_as_singles(self):
-        lines = [json.dumps({"name": "add", "args": [number, 1]}) for number in range(20)]
+        lines = [json.dumps({"task": "add", "args": [number, 1]}) for number in range(20)]
         with open(self.path("tasks"), "w", encoding="ascii") as stream:
             stream.write("\n".join(lines) + "\n")
         with open(self.path("tasks"), encoding="ascii") as stream:
@@ -83,7 +83,7 @@ class AgainstPython(Case):
 class Frozen(Case):
     def bounded(self, plane, status=None):
         """Every command ends within its limit and says so."""
-        for arguments in (("submit", "--task-name", "add", "--args", "1", "2"),
+        for arguments in (("submit", "--task-name", "add", "--args", "1", "2", "--wait", "3"),
                           ("status", "--task-id", "x"), ("cancel", "--task-id", "x"), ("ping",)):
             done = self.run_program(*arguments, seconds=20, env={
                 "FASTWORKER_DISCOVERY_ADDRESS": tcp(plane.ports.discovery),
@@ -105,21 +105,21 @@ class Frozen(Case):
         plane = self.keep(PythonPlane(harness.HERE, "python_tasks"))
         client = self.keep(harness.Process(
             [harness.PROGRAM, "submit", "--task-name", "wait_for_file", "--args", self.path("log"),
-             "held", self.path("gate")], env={
+             "held", self.path("gate"), "--wait", "4"], env={
                  "FASTWORKER_DISCOVERY_ADDRESS": tcp(plane.ports.discovery),
                  "FASTWORKER_TIMEOUT": "3", "FASTWORKER_RETRIES": "1"}))
         self.wait_marks("+held")
         plane.send(signal.SIGSTOP)
-        self.assertNotEqual(client.wait(65), 0)
+        self.assertNotEqual(client.wait(), 0)
         self.assertEqual(self.marks(), ["+held"])
 
 
 class Actor:
-    """A control plane made up here: answers each request by a function of (offset, request)."""
+    """A control plane made up here: answers a task by one function, a query by another."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, answer_query):
         self.ports = Ports()
-        self.answer = answer
+        self.answer = lambda offset, request: (answer_query if offset == 4 else answer)(request)
         self.lock = threading.Lock()
         self.open, self.most = [0] * 5, [0] * 5
         self.requests = []
@@ -175,40 +175,43 @@ def result_of(task_id, **fields):
 
 
 class Misbehaving(Case):
-    def act(self, answer):
-        actor = Actor(answer)
+    def act(self, answer, answer_query=lambda request: {"found": False, "error": "not found"}):
+        actor = Actor(answer, answer_query)
         self.addCleanup(actor.close)
         return actor
 
-    def submit(self, actor, env=None):
-        return self.run_program("submit", "--task-name", "add", "--args", "5", "3", env={
-            "FASTWORKER_DISCOVERY_ADDRESS": tcp(actor.ports.discovery),
-            "FASTWORKER_TIMEOUT": "5", **(env or {})})
+    def submit(self, actor, wait=10):
+        return self.run_program("submit", "--task-name", "add", "--args", "5", "3", "--wait", wait,
+                                env={"FASTWORKER_DISCOVERY_ADDRESS": tcp(actor.ports.discovery),
+                                     "FASTWORKER_TIMEOUT": "5"})
 
     def test_C_026_other_texts_on_the_bus_are_passed_over(self):
-        actor = self.act(lambda offset, request: result_of(request["id"], result=8))
+        actor = self.act(lambda request: result_of(request["id"], result=8))
         done = self.submit(actor)
         self.assertIn("Result: 8", done.stdout, done.stderr)
         self.assertEqual(len([r for r in actor.requests if r[0] < 4]), 1)
 
     def test_C_190_foreign_answer_is_dropped_and_the_own_one_found(self):
-        def answer(offset, request):
-            if offset < 4:
-                self.own = request["id"]
-                return result_of("somebody-else", result=666)
-            if request["task_id"] == getattr(self, "own", None):
-                return {"found": True, "result": result_of(self.own, result=8)}
+        own = []
+
+        def answer(request):
+            own.append(request["id"])
+            return result_of("somebody-else", result=666)
+
+        def answer_query(request):
+            if request["task_id"] in own:
+                return {"found": True, "result": result_of(own[0], result=8)}
             return {"found": False, "error": "not found"}
-        actor = self.act(answer)
+        actor = self.act(answer, answer_query)
         done = self.submit(actor)
         self.assertIn("Result: 8", done.stdout, done.stderr)
         self.assertNotIn("666", done.stdout)
         self.assertEqual(len([r for r in actor.requests if r[0] < 4]), 1)
 
     def test_C_192_lost_result_is_no_failure_of_the_task(self):
-        actor = self.act(lambda offset, request: result_of(
+        actor = self.act(lambda request: result_of(
             request["id"], status="failure", error="Incorrect state", started_at=None,
-            completed_at=None) if offset < 4 else {"found": False, "error": "not found"})
+            completed_at=None))
         done = self.submit(actor)
         self.assertNotIn(done.returncode, (0, 3), done.stdout)
         self.assertRegex((done.stdout + done.stderr).lower(), "lost")
@@ -216,15 +219,13 @@ class Misbehaving(Case):
     def test_C_191_one_open_request_per_port(self):
         barrier = threading.Event()
 
-        def answer(offset, request):
+        def answer(request):
             barrier.wait(0.02)  # long enough for a second request to overlap, if there were one
-            if offset == 4:
-                return {"found": False, "error": "not found"}
             return result_of(request["id"], result=sum(request["args"]))
         actor = self.act(answer)
         with open(self.path("tasks"), "w+", encoding="ascii") as stream:
             for number in range(20):
-                stream.write(json.dumps({"name": "add", "args": [number, 1]}) + "\n")
+                stream.write(json.dumps({"task": "add", "args": [number, 1]}) + "\n")
             stream.seek(0)
             done = harness.subprocess.run(
                 [harness.PROGRAM, "submit", "--stdin", "--json"], stdin=stream, text=True,
@@ -237,9 +238,8 @@ class Misbehaving(Case):
     def test_answers_that_are_nonsense(self):
         for reply in ([], 7, None, {}, {"task_id": 5}, {"status": "success"}):
             with self.subTest(reply):
-                actor = self.act(lambda offset, request, reply=reply: reply)
-                done = self.submit(actor, env={"FASTWORKER_TIMEOUT": "1",
-                                               "FASTWORKER_RETRIES": "1"})
+                actor = self.act(lambda request, reply=reply: reply)
+                done = self.submit(actor, wait=1)
                 self.assertNotEqual(done.returncode, 0)
                 self.assertGreaterEqual(done.returncode, 0)
                 self.assertTrue(done.stderr or "Error" in done.stdout)
