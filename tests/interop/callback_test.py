@@ -21,8 +21,8 @@ class Callback(OnePlane):
 
     def setUp(self):
         super().setUp()
-        # A port of its own for each test: a notice whose listener hung up at once is sent again, and
-        # would reach the next listener there.
+        # A port of its own for each test: a notice whose listener hung up at once is sent again,
+        # and would reach the next listener there.
         self.listener, self.address = self.listen()
 
     def listen(self):
