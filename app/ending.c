@@ -6,6 +6,7 @@
  * returns. SPDX-License-Identifier: Apache-2.0 */
 #include "app/lifecycle_parts.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,25 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     fw_run_counts_add(life->counts, entry->index, task->level, FW_COUNT_STARTED, 1, thread);
     fw_modules_call(life->modules, entry, &input, &my_output);
     return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
+}
+
+/* The wire's five fields: wait delay * backoff^n after the n-th failure, at most the maximum, while
+ * retries are left. */
+int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
+{
+    (void)context;
+    (void)why;
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    if (!extras || task->attempt > extras->max_retries)
+        return 0;
+    double wait_s = extras->retry_delay_s * pow(extras->retry_backoff, task->attempt - 1);
+    if (!(wait_s < extras->retry_backoff_max_s))
+        wait_s = extras->retry_backoff_max_s;
+    if (!(wait_s >= 0))
+        wait_s = 0;
+    if (wait_s > 1e9)
+        wait_s = 1e9;
+    return fw_now_ns() + 1 + (int64_t)(wait_s * 1e9);
 }
 
 /* "Task timed out after 0.2s", seconds as Python prints a float. */
@@ -137,6 +157,7 @@ static void answer_known(fw_lifecycle *life, fw_task *task)
         view = fw_view_of_item(&item);
     /* Relaxed: a count. */
     fw_add_relaxed(&life->from_cache, 1);
+    fw_add_relaxed(&life->known_again, 1);
     answer_all(life, task, &view);
     fw_rcu_read_unlock();
 }

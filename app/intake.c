@@ -250,3 +250,29 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
     free(spares);
     free(ids);
 }
+
+/* Who asks for a member of a refused batch later learns why it did not run. */
+void fw_lifecycle_batch_refused(void *context, const fw_span *ids, size_t count, const char *error)
+{
+    fw_lifecycle *life = context;
+    int64_t wall_ns = fw_wall_ns(), now_ns = fw_now_ns();
+    fw_cache_item before;
+    fw_rcu_read_lock();
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i].len == 0 || ids[i].len > FW_ID_MAX)
+            continue;
+        fw_key key = fw_key_from_text(ids[i]);
+        if (fw_engine_find(life->engine, key) ||
+            fw_cache_get(life->cache, key, now_ns, true, &before) == FW_CACHE_FOUND)
+            continue;
+        fw_cache_item item = {.key = key,
+                              .id = fw_key_is_uuid(key) ? (fw_span){0} : ids[i],
+                              .status = FW_FAILURE,
+                              .level = FW_NORMAL,
+                              .created_wall_ns = wall_ns,
+                              .finished_wall_ns = wall_ns,
+                              .error = {error, strlen(error)}};
+        fw_cache_put(life->cache, &item, 0, now_ns);
+    }
+    fw_rcu_read_unlock();
+}

@@ -52,6 +52,7 @@ fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life)
         .context = life,
         .run = fw_lifecycle_run,
         .done = fw_lifecycle_done,
+        .again = fw_lifecycle_again,
         .pause = pause_thread,
         .thread_start = start_thread,
         .thread_stop = stop_thread,
@@ -73,6 +74,7 @@ fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life)
         .context = life,
         .submit = fw_lifecycle_submit,
         .submit_batch = fw_lifecycle_submit_batch,
+        .batch_refused = fw_lifecycle_batch_refused,
         .query = fw_lifecycle_query,
         .registration = note_registration,
     };
@@ -103,13 +105,11 @@ fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT])
     };
 }
 
-bool fw_lifecycle_cancel(fw_lifecycle *life, fw_span id)
+bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key)
 {
     bool cancelled = false;
-    if (id.len == 0 || id.len > FW_ID_MAX)
-        return false;
     fw_rcu_read_lock();
-    fw_task *task = fw_engine_find(life->engine, fw_key_from_text(id));
+    fw_task *task = fw_engine_find(life->engine, key);
     if (task) {
         fw_cancel outcome = fw_engine_cancel(life->engine, task);
         cancelled = outcome == FW_CANCEL_QUEUED || outcome == FW_CANCEL_RUNNING;

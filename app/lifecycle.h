@@ -28,7 +28,7 @@ typedef struct fw_lifecycle {
     int64_t task_timeout_ns, hold_ns;
     fw_waiters waiters;
     /* Relaxed counts. */
-    fw_atomic(uint64_t) resent, from_cache, unknown_names, refused_full;
+    fw_atomic(uint64_t) resent, from_cache, known_again, unknown_names, refused_full;
 } fw_lifecycle;
 
 int fw_lifecycle_init(fw_lifecycle *life);
@@ -38,8 +38,8 @@ void fw_lifecycle_fini(fw_lifecycle *life);
 fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life);
 fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life);
 
-/* Cancels by id; true when something was there to cancel. Any thread. */
-bool fw_lifecycle_cancel(fw_lifecycle *life, fw_span id);
+/* True when something was there to cancel. Any thread. */
+bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */
 void fw_lifecycle_tick(fw_lifecycle *life, int64_t now_ns);
 

@@ -22,11 +22,14 @@ fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT]);
 void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count);
 void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t count,
                                const fw_reply_to *reply);
+void fw_lifecycle_batch_refused(void *context, const fw_span *ids, size_t count, const char *error);
 /* questions */
 void fw_lifecycle_query(void *context, const fw_query *query);
 /* ends */
 fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread);
 void fw_lifecycle_done(void *context, fw_task *task, int why);
+/* When a failed run is followed by another: 0 never. */
+int64_t fw_lifecycle_again(void *context, fw_task *task, int why);
 /* Stores and answers a submission that ends without having been a task: a name nobody knows. */
 void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/commands/commands.h"
 #include "app/commands/suggest.h"
@@ -130,6 +131,16 @@ static const command *find_command(const char *name)
     return NULL;
 }
 
+static bool is_level(const char *word)
+{
+    static const char *const words[] = {"error", "warn", "warning", "info", "debug", "trace"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(word, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Upstream's one global option stands before the command. */
 static int take_globals(int argc, char **argv)
 {
@@ -138,7 +149,7 @@ static int take_globals(int argc, char **argv)
         const char *level = argv[at][11] == '=' ? argv[at] + 12 : NULL;
         if (!level && at + 1 < argc)
             level = argv[++at];
-        if (!level)
+        if (!level || !is_level(level))
             return -1;
         setenv("FASTWORKER_LOG_LEVEL", level, 1);
         at++;
@@ -150,7 +161,7 @@ int main(int argc, char **argv)
 {
     int at = take_globals(argc, argv);
     if (at < 0) {
-        fprintf(stderr, "fastworker: --log-level needs a level: error, warn, info or debug\n");
+        fprintf(stderr, "fastworker: --log-level needs a level: error, warn, info, debug or trace\n");
         return FW_EXIT_USAGE;
     }
     if (at >= argc || strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)

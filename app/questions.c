@@ -45,7 +45,7 @@ void fw_lifecycle_query(void *context, const fw_query *query)
 {
     fw_lifecycle *life = context;
     if (query->kind == FW_QUERY_CANCEL) {
-        bool cancelled = fw_lifecycle_cancel(life, query->id);
+        bool cancelled = fw_lifecycle_cancel(life, query->key);
         fw_net_answer_cancel(life->net, &query->reply, query->id, cancelled);
         return;
     }

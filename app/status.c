@@ -256,7 +256,9 @@ static bool is_ready(void *context)
 static int cancel_task(void *context, fw_span id)
 {
     fw_control_plane *plane = context;
-    return fw_lifecycle_cancel(&plane->life, id) ? 0 : 404;
+    if (id.len == 0 || id.len > FW_ID_MAX)
+        return 404;
+    return fw_lifecycle_cancel(&plane->life, fw_key_from_text(id)) ? 0 : 404;
 }
 
 fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane)

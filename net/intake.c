@@ -65,37 +65,69 @@ static fw_submission *batch_room(size_t count)
     return malloc((count > 0 ? count : 1) * sizeof(fw_submission));
 }
 
+/* The members one by one into items. => how many there are, all good; or -1, then complaint tells
+ * of the first that is not. */
+static ssize_t read_members(fw_json_tasks *tasks, fw_submission *items)
+{
+    size_t count = 0;
+    int got;
+    while ((got = fw_json_tasks_next(tasks, &items[count])) > 0) {
+        /* One answer for all; the members have none of their own. */
+        items[count++].reply = (fw_reply_to){.form = FW_REPLY_NONE};
+    }
+    return got < 0 ? -1 : (ssize_t)count;
+}
+
+/* Tells the owner which ids were in a batch that is refused: those before the bad member, its own,
+ * and the rest. */
+static void report_members(intake *in, fw_json_tasks *tasks, const fw_submission *items,
+                           const char *error)
+{
+    size_t count = 0, before = tasks->next - 1;
+    fw_span *ids = malloc(tasks->count * sizeof *ids);
+    if (!ids)
+        return;
+    for (size_t i = 0; i < before; i++)
+        ids[count++] = items[i].id;
+    if (tasks->complaint.id.len > 0)
+        ids[count++] = tasks->complaint.id;
+    fw_submission other;
+    while (tasks->next < tasks->count) {
+        int got = fw_json_tasks_next(tasks, &other);
+        fw_span id = got > 0 ? other.id : tasks->complaint.id;
+        if (id.len > 0)
+            ids[count++] = id;
+    }
+    in->net->ops.batch_refused(in->net->ops.context, ids, count, error);
+    free(ids);
+}
+
 static void take_json_batch(intake *in, fw_json_tasks *tasks)
 {
+    char sentence[sizeof tasks->complaint.sentence];
     const char *error = NULL;
     fw_refusal reason = FW_REFUSED_MALFORMED;
     fw_submission *items = batch_room(tasks->count);
-    size_t count = 0;
+    ssize_t count = 0;
     if (!items) {
         error = "tasks: more members than a batch may have, or no memory";
         reason = FW_REFUSED_TOO_BIG;
     } else if (is_draining(in)) {
         error = draining_text;
         reason = FW_REFUSED_DRAINING;
-    }
-    while (!error && count < tasks->count) {
-        int got = fw_json_tasks_next(tasks, &items[count]);
-        if (got == 0)
-            break;
-        if (got < 0) {
-            error = tasks->complaint.sentence;
-            reason = tasks->complaint.reason;
-            break;
-        }
-        /* One answer for all; the members have none of their own. */
-        items[count++].reply = (fw_reply_to){.form = FW_REPLY_NONE};
+    } else if ((count = read_members(tasks, items)) < 0) {
+        memcpy(sentence, tasks->complaint.sentence, sizeof sentence);
+        error = sentence;
+        reason = tasks->complaint.reason;
     }
     fw_connection_expect(in->connection, 1);
     submit(in);
+    if (count < 0 && in->net->ops.batch_refused)
+        report_members(in, tasks, items, error);
     if (error)
         fw_net_refuse_json(in->net, &tasks->reply, (fw_span){"", 0}, reason, error, true);
     else
-        in->net->ops.submit_batch(in->net->ops.context, items, count, &tasks->reply);
+        in->net->ops.submit_batch(in->net->ops.context, items, (size_t)count, &tasks->reply);
     free(items);
 }
 

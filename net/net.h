@@ -19,6 +19,9 @@ typedef struct fw_net_ops {
     /* All or none; one answer for all: fw_net_answer_batch with the same reply. */
     void (*submit_batch)(void *context, const fw_submission *items, size_t count,
                          const fw_reply_to *reply);
+    /* A batch was refused because of a member: these are the ids that could be read, and the answer
+     * that was given. May be NULL. */
+    void (*batch_refused)(void *context, const fw_span *ids, size_t count, const char *error);
     void (*query)(void *context, const fw_query *query);
     void (*registration)(void *context, const fw_registration *registration);
 } fw_net_ops;
@@ -39,12 +42,12 @@ typedef struct fw_net_config {
 } fw_net_config;
 void fw_net_config_default(fw_net_config *config);
 
-/* Binds everything or nothing. On failure error holds "tcp://...: address in use" and so on; -FW_EPERM:
- * cannot bind. *out is set before the first call of the table. */
+/* Binds everything or nothing. On failure error holds "tcp://...: address in use" and so on;
+ * -FW_EPERM: cannot bind. *out is set before the first call of the table. */
 int fw_net_start(fw_net **out, char *error, size_t error_capacity, const fw_net_config *config,
                  const fw_net_ops *ops);
-/* No new connections and requests: tasks still sent are refused as DRAINING ("control plane is
- * shutting down"), queries go on. */
+/* No new tasks: those still sent are refused as DRAINING ("control plane is shutting down").
+ * Connections and queries go on, announcements do not. */
 void fw_net_drain(fw_net *net);
 /* Waits until everything that was answered has been sent, at most limit_ns. */
 void fw_net_settle(fw_net *net, int64_t limit_ns);
