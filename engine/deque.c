@@ -57,8 +57,9 @@ void fw_deque_push_run(fw_deque *deque, const fw_work *work, size_t count)
         /* [deque-taken] acquire: thieves have read the slots below top. */
         deque->top_seen = fw_deque_top(fw_load_acquire(&deque->head));
     FW_ASSERT(bottom + (uint32_t)count - deque->top_seen <= FW_DEQUE_SIZE);
+    fw_slot *slots = deque->slots;
     for (size_t i = 0; i < count; i++)
-        fw_deque_fill(deque, bottom + (uint32_t)i, work[count - 1 - i]);
+        fw_deque_fill(slots, bottom + (uint32_t)i, work[count - 1 - i]);
     fw_deque_move_bottom(deque, bottom + (uint32_t)count);
 }
 

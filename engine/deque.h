@@ -78,9 +78,9 @@ static inline bool fw_deque_has_room(fw_deque *deque, uint32_t bottom)
     return bottom - deque->top_seen < FW_DEQUE_SIZE;
 }
 
-static inline void fw_deque_fill(fw_deque *deque, uint32_t index, fw_work work)
+static inline void fw_deque_fill(fw_slot *slots, uint32_t index, fw_work work)
 {
-    fw_slot *slot = &deque->slots[index % FW_DEQUE_SIZE];
+    fw_slot *slot = &slots[index % FW_DEQUE_SIZE];
     /* Relaxed, both: bottom publishes them. */
     fw_store_relaxed(&slot->run, work.run);
     fw_store_relaxed(&slot->argument, work.argument);
@@ -117,7 +117,7 @@ static inline bool fw_deque_push(fw_deque *deque, fw_work work)
     uint32_t bottom = fw_load_relaxed(&deque->bottom);
     if (FW_UNLIKELY(!fw_deque_has_room(deque, bottom)))
         return false;
-    fw_deque_fill(deque, bottom, work);
+    fw_deque_fill(deque->slots, bottom, work);
     fw_deque_move_bottom(deque, bottom + 1);
     return true;
 }

@@ -44,6 +44,12 @@ void fw_lanes_lift(fw_lanes *lanes, fw_prio level)
     fw_or_seq_cst(&lanes->signal, fw_signal_flag(level));
 }
 
+static inline void fw_lanes_raise(fw_lanes *lanes, fw_prio level)
+{
+    if (FW_UNLIKELY(!fw_lanes_is_raised(lanes, level)))
+        fw_lanes_lift(lanes, level);
+}
+
 void fw_lanes_lower(fw_lanes *lanes, fw_prio level)
 {
     /* [lanes-flag] seq_cst: before the look. */
@@ -69,6 +75,21 @@ void fw_lanes_call(fw_lanes *lanes)
 {
     /* [lanes-signal] seq_cst: one total order for the word. */
     fw_or_seq_cst(&lanes->signal, FW_SIGNAL_STOP);
+}
+
+size_t fw_lanes_push(fw_lanes *lanes, fw_prio level, const fw_work *work, size_t count)
+{
+    FW_ASSERT((unsigned)level < FW_LEVELS);
+    fw_lane *lane = &lanes->lane[level];
+    size_t taken = 0;
+    if (FW_LIKELY(fw_overflow_count(&lane->overflow) == 0))
+        taken = fw_ring_push(&lane->ring, work, count);
+    if (FW_UNLIKELY(taken < count))
+        /* Relaxed: a figure. */
+        fw_add_relaxed(&lane->full, 1);
+    if (taken > 0)
+        fw_lanes_raise(lanes, level);
+    return taken;
 }
 
 void fw_lanes_push_nodes(fw_lanes *lanes, fw_prio level, fw_work_node *const *nodes, size_t count)
@@ -118,14 +139,13 @@ size_t fw_lanes_pull(fw_lanes *lanes, fw_prio level, fw_work *out, size_t max, s
 {
     FW_ASSERT((unsigned)level < FW_LEVELS && max > 0 && share > 0);
     fw_lane *lane = &lanes->lane[level];
-    size_t depth = fw_ring_depth(&lane->ring);
-    if (FW_UNLIKELY(fw_overflow_count(&lane->overflow) > 0) && depth < lanes->ring_size / 2) {
+    if (FW_UNLIKELY(fw_overflow_count(&lane->overflow) > 0) &&
+        fw_ring_depth(&lane->ring) < lanes->ring_size / 2)
         fw_lanes_refill(lanes, lane);
-        depth = fw_ring_depth(&lane->ring);
-    }
-    if (depth == 0)
+    size_t known = fw_ring_known(&lane->ring);
+    if (known == 0)
         return 0;
-    size_t want = depth / share;
+    size_t want = known / share;
     return fw_ring_pop(&lane->ring, out, want == 0 ? 1 : want > max ? max : want);
 }
 

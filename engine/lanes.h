@@ -50,6 +50,8 @@ typedef struct fw_lanes {
 int fw_lanes_init(fw_lanes *lanes, const fw_pool_config *config, fw_work_fn node_enter);
 void fw_lanes_fini(fw_lanes *lanes);
 
+/* Any thread; lock-free. A prefix is taken; its length. The caller then notifies the parker. */
+size_t fw_lanes_push(fw_lanes *lanes, fw_prio level, const fw_work *work, size_t count);
 /* Any thread; lock-free. All are taken. */
 void fw_lanes_push_nodes(fw_lanes *lanes, fw_prio level, fw_work_node *const *nodes, size_t count);
 /* A thread of the pool; lock-free. Up to 1/share of what waits, at most max, at least one. 0:
@@ -88,32 +90,21 @@ static inline uint64_t fw_signal_flag(unsigned level)
 /* Makes every thread that runs pieces look up between two of them. */
 void fw_lanes_call(fw_lanes *lanes);
 
-/* Puts the flag up. */
+/* A piece was put into the level's ring or overflow: puts the flag up, see flag-note. */
 void fw_lanes_lift(fw_lanes *lanes, fw_prio level);
-
-/* A piece was put into the level's ring or overflow: see flag-note. */
-static inline void fw_lanes_raise(fw_lanes *lanes, fw_prio level)
+static inline bool fw_lanes_is_raised(const fw_lanes *lanes, fw_prio level)
 {
     /* [lanes-flag] seq_cst: after the claim. */
-    if (FW_UNLIKELY((fw_load_seq_cst(&lanes->signal) & fw_signal_flag(level)) == 0))
-        fw_lanes_lift(lanes, level);
+    return (fw_load_seq_cst(&lanes->signal) & fw_signal_flag(level)) != 0;
 }
 
-/* Any thread; lock-free. A prefix is taken; its length. The caller then notifies the parker. */
-static inline __attribute__((always_inline)) size_t fw_lanes_push(fw_lanes *lanes, fw_prio level,
-                                                                  const fw_work *work, size_t count)
+/* As fw_lanes_push of one piece, but false when that has to look closer, and the flag is the
+ * caller's to raise. */
+static inline bool fw_lanes_push_one(fw_lanes *lanes, fw_prio level, fw_work work)
 {
-    FW_ASSERT((unsigned)level < FW_LEVELS);
     fw_lane *lane = &lanes->lane[level];
-    size_t taken = 0;
-    if (FW_LIKELY(fw_overflow_count(&lane->overflow) == 0))
-        taken = fw_ring_push(&lane->ring, work, count);
-    if (FW_UNLIKELY(taken < count))
-        /* Relaxed: a figure. */
-        fw_add_relaxed(&lane->full, 1);
-    if (FW_LIKELY(taken > 0))
-        fw_lanes_raise(lanes, level);
-    return taken;
+    return FW_LIKELY(fw_overflow_count(&lane->overflow) == 0) &&
+           fw_ring_push_one(&lane->ring, work);
 }
 
 /* One caller at a time. Time is an argument. */

@@ -137,7 +137,7 @@ static bool fw_parker_wake_one(fw_parker *parker)
 
 void fw_parker_wake(fw_parker *parker)
 {
-    while (fw_parker_has_sleepers(parker) && fw_parker_searching(parker) == 0) {
+    while (fw_parker_is_wanted(parker)) {
         uint32_t none = 0;
         /* [pool-search] seq_cst: on behalf of the thread that is woken. */
         if (!fw_cas_seq_cst(&parker->searching, &none, 1) || fw_parker_wake_one(parker))

@@ -64,19 +64,25 @@ static inline bool fw_parker_has_sleepers(const fw_parker *parker)
         any |= fw_load_seq_cst(&parker->asleep[i]);
     return any != 0;
 }
-/* Any thread, after publishing by a seq_cst operation: wakes a sleeper unless somebody searches. */
-void fw_parker_wake(fw_parker *parker);
-static inline void fw_parker_notify(fw_parker *parker)
-{
-    if (FW_UNLIKELY(fw_parker_has_sleepers(parker)))
-        fw_parker_wake(parker);
-}
 unsigned fw_parker_sleepers(const fw_parker *parker);
 bool fw_parker_is_asleep(const fw_parker *parker, unsigned thread);
 static inline unsigned fw_parker_searching(const fw_parker *parker)
 {
     /* [pool-search] seq_cst: after the publication. */
     return fw_load_seq_cst(&parker->searching);
+}
+
+/* Any thread, after publishing by a seq_cst operation: somebody sleeps and nobody searches. */
+static inline bool fw_parker_is_wanted(const fw_parker *parker)
+{
+    return fw_parker_has_sleepers(parker) && fw_parker_searching(parker) == 0;
+}
+/* Wakes a sleeper if that is so. */
+void fw_parker_wake(fw_parker *parker);
+static inline void fw_parker_notify(fw_parker *parker)
+{
+    if (FW_UNLIKELY(fw_parker_is_wanted(parker)))
+        fw_parker_wake(parker);
 }
 
 #endif

@@ -188,11 +188,27 @@ size_t fw_pool_submit_many(fw_pool *pool, fw_prio level, const fw_work *work, si
     return taken;
 }
 
+static __attribute__((noinline)) fw_outcome fw_pool_submit_slowly(fw_pool *pool, fw_prio level,
+                                                                  fw_work work)
+{
+    return fw_pool_submit_many(pool, level, &work, 1) == 1 ? FW_OK : FW_FULL;
+}
+
+static __attribute__((noinline)) fw_outcome fw_pool_tell(fw_pool *pool, fw_prio level)
+{
+    if (!fw_lanes_is_raised(&pool->lanes, level))
+        fw_lanes_lift(&pool->lanes, level);
+    fw_parker_notify(&pool->parker);
+    return FW_OK;
+}
+
 fw_outcome fw_pool_submit(fw_pool *pool, fw_prio level, fw_work work)
 {
-    if (fw_lanes_push(&pool->lanes, level, &work, 1) == 0)
-        return FW_FULL;
-    fw_parker_notify(&pool->parker);
+    FW_ASSERT((unsigned)level < FW_LEVELS);
+    if (FW_UNLIKELY(!fw_lanes_push_one(&pool->lanes, level, work)))
+        return fw_pool_submit_slowly(pool, level, work);
+    if (FW_UNLIKELY(!fw_lanes_is_raised(&pool->lanes, level) || fw_parker_is_wanted(&pool->parker)))
+        return fw_pool_tell(pool, level);
     return FW_OK;
 }
 

@@ -13,23 +13,28 @@
 #include "base/assert.h"
 #include "engine/pool.h"
 
-enum { FW_LAP_BITS = 16 };
+enum { FW_LAP_BITS = 16 }; /* of the tag; fw_ring_lap returns as many */
 
 typedef struct fw_cell {
     fw_atomic(uint64_t) tag; /* function << 16 | lap */
     fw_atomic(void *) argument;
 } fw_cell;
 
+typedef struct fw_ring_shape {
+    fw_cell *cells;
+    uint64_t mask;  /* size - 1 */
+    unsigned shift; /* log2 of the size */
+} fw_ring_shape;
+
 typedef struct fw_ring {
     /* Immutable after init. */
-    fw_cell *cells;
-    uint64_t mask;
-    unsigned shift;
+    fw_ring_shape shape;
     /* Producers. */
     _Alignas(FW_APART) fw_atomic(uint64_t) enq;
     fw_atomic(uint64_t) deq_seen; /* some earlier value of deq, so that deq's line is seldom read */
     /* Consumers. */
     _Alignas(FW_APART) fw_atomic(uint64_t) deq;
+    fw_atomic(uint64_t) enq_seen; /* some earlier value of enq, likewise */
     /* Nothing else shares the last line. */
     _Alignas(FW_APART) char end[FW_APART];
 } fw_ring;
@@ -44,6 +49,9 @@ size_t fw_ring_pop(fw_ring *ring, fw_work *out, size_t max);
 
 /* Pieces claimed by producers and not by consumers. Any thread; wait-free. */
 size_t fw_ring_depth(const fw_ring *ring);
+/* For consumers: as depth, but of pieces known from an earlier look as long as there are any, so
+ * that producers are seldom disturbed. */
+size_t fw_ring_known(fw_ring *ring);
 static inline bool fw_ring_is_empty(const fw_ring *ring)
 {
     return fw_ring_depth(ring) == 0;
@@ -52,56 +60,40 @@ static inline bool fw_ring_is_empty(const fw_ring *ring)
 uint64_t fw_ring_pushed(const fw_ring *ring);
 uint64_t fw_ring_popped(const fw_ring *ring);
 
-static inline uint64_t fw_ring_lap(const fw_ring *ring, uint64_t position)
+static inline uint16_t fw_ring_lap(fw_ring_shape shape, uint64_t position)
 {
-    return (position >> ring->shift) & (((uint64_t)1 << FW_LAP_BITS) - 1);
+    return (uint16_t)(position >> shape.shift);
 }
 
-/* Free cells from enq on, by a fresh look at the consumers; at least 0. */
-int64_t fw_ring_measure(fw_ring *ring, uint64_t enq);
-
-/* How many of `count` positions from enq on are free; at least 0. An enq that is out of date may
- * give too many: the claim then fails. */
-static inline size_t fw_ring_room(fw_ring *ring, uint64_t enq, size_t count)
-{
-    uint64_t size = ring->mask + 1;
-    /* [ring-room] acquire: consumers are done with the cells below deq_seen. */
-    int64_t room = (int64_t)(size - (enq - fw_load_acquire(&ring->deq_seen)));
-    if (FW_LIKELY(room >= (int64_t)count))
-        return count;
-    room = fw_ring_measure(ring, enq);
-    return room < (int64_t)count ? (size_t)room : count;
-}
-
-static inline void fw_ring_publish(fw_ring *ring, uint64_t position, fw_work work)
+static inline void fw_ring_publish(fw_ring_shape shape, uint64_t position, fw_work work)
 {
     uint64_t function = (uint64_t)(uintptr_t)work.run;
     FW_ASSERT(function != 0 && function >> 48 == 0);
-    fw_cell *cell = &ring->cells[position & ring->mask];
+    fw_cell *cell = &shape.cells[position & shape.mask];
     /* Relaxed: the tag publishes it. */
     fw_store_relaxed(&cell->argument, work.argument);
     /* [ring-cell] release: the argument, and all that the producer wrote before. */
-    fw_store_release(&cell->tag, function << FW_LAP_BITS | fw_ring_lap(ring, position));
+    fw_store_release(&cell->tag, function << FW_LAP_BITS | fw_ring_lap(shape, position));
 }
 
 /* Any thread; lock-free. Takes a prefix, by one claim, and returns its length; 0: no room.
  * Functions must not be NULL. */
-static inline __attribute__((always_inline)) size_t fw_ring_push(fw_ring *ring, const fw_work *work,
-                                                                 size_t count)
+size_t fw_ring_push(fw_ring *ring, const fw_work *work, size_t count);
+
+/* Any thread; lock-free. False: fw_ring_push has to look closer. */
+static inline bool fw_ring_push_one(fw_ring *ring, fw_work work)
 {
-    FW_ASSERT(count > 0);
+    const fw_ring_shape shape = ring->shape;
     /* Relaxed: the claim checks it. */
     uint64_t enq = fw_load_relaxed(&ring->enq);
-    size_t taken;
     do {
-        taken = fw_ring_room(ring, enq, count);
-        if (taken == 0)
-            return 0;
+        /* [ring-room] acquire: consumers are done with the cells below deq_seen. */
+        if (FW_UNLIKELY((int64_t)(enq - fw_load_acquire(&ring->deq_seen)) > (int64_t)shape.mask))
+            return false;
         /* [pool-sleep] seq_cst: the claim comes before the look for sleepers. */
-    } while (!fw_cas_seq_cst(&ring->enq, &enq, enq + taken));
-    for (size_t i = 0; i < taken; i++)
-        fw_ring_publish(ring, enq + i, work[i]);
-    return taken;
+    } while (FW_UNLIKELY(!fw_cas_seq_cst(&ring->enq, &enq, enq + 1)));
+    fw_ring_publish(shape, enq, work);
+    return true;
 }
 
 #ifdef FW_CHECK

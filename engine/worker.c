@@ -27,6 +27,7 @@ int fw_worker_init(fw_worker *worker, fw_pool *pool, unsigned index)
     worker->pool = pool;
     worker->index = index;
     worker->victim = index;
+    worker->deque = &worker->deques[0];
     worker->above = ~UINT64_C(0);
     worker->until_pause = pool->config.batch;
     for (unsigned level = 0; level < FW_LEVELS; level++) {
@@ -59,6 +60,7 @@ fw_pool *fw_worker_pool(fw_worker *worker)
 static inline void fw_worker_aim(fw_worker *worker, fw_prio level)
 {
     worker->level = level;
+    worker->deque = &worker->deques[level];
     worker->above = ~UINT64_C(0);
     if (worker->listed[level] && worker->pool->config.policy == FW_POLICY_STRICT)
         worker->above = ((UINT64_C(1) << (16 * level)) - 1) | FW_SIGNAL_STOP;
@@ -202,8 +204,7 @@ static bool fw_worker_find(fw_worker *worker, uint64_t signal, fw_work *out)
 static inline bool fw_worker_next(fw_worker *worker, fw_work *out)
 {
     uint64_t signal = fw_lanes_signal(&worker->pool->lanes);
-    if (FW_LIKELY((signal & worker->above) == 0) &&
-        FW_LIKELY(fw_deque_pop(&worker->deques[worker->level], out)))
+    if (FW_LIKELY((signal & worker->above) == 0) && FW_LIKELY(fw_deque_pop(worker->deque, out)))
         return true;
     return fw_worker_find(worker, signal, out);
 }

@@ -32,6 +32,7 @@ struct fw_worker {
         pulled_at[FW_LEVELS];    /* what had run of the level when its ring was last pulled from */
     unsigned credits[FW_LEVELS]; /* FW_POLICY_WEIGHTED: pieces left in this round */
     fw_prio level;               /* of the last piece */
+    fw_deque *deque;             /* of that level */
     uint64_t above;       /* signal bits that forbid going on with the own deque of that level */
     bool due[FW_LEVELS];  /* the ring comes before the own deque, once */
     unsigned until_pause; /* pieces */
