@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 from tree import Finding
 
@@ -22,24 +23,26 @@ def compilers():
 
 
 def rule_header(tree):
+    headers = [s for s in tree.c_files() if s.path.endswith(".h") and not s.is_test]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(lambda source: list(check_header(tree, source)), headers):
+            yield from found
+
+
+def check_header(tree, source):
     c, cpp = compilers()
-    for source in tree.c_files():
-        if not source.path.endswith(".h") or source.is_test:
-            continue
-        public = source.path.startswith(("include/fastworker/", "include/fastworker.h"))
-        if c is None or (public and cpp is None):
-            yield Finding(source.path, 1, "header", "no compiler for C and C++ here", "install one")
-            continue
-        ways = [([c, "-x", "c", "-std=c11"], "C11")]
-        if not public:
-            ways = [([c, "-x", "c", "-std=gnu11", "-D_GNU_SOURCE"], "C11")]
-        else:
-            ways.append(([cpp, "-x", "c++", "-std=c++11"], "C++11"))
-        for command, language in ways:
-            complaint = compile_alone(tree, source, command)
-            if complaint:
-                yield Finding(source.path, 1, "header", f"does not compile alone as {language}: "
-                              f"{complaint}", "include what it uses")
+    public = source.path.startswith(("include/fastworker/", "include/fastworker.h"))
+    if c is None or (public and cpp is None):
+        yield Finding(source.path, 1, "header", "no compiler for C and C++ here", "install one")
+        return
+    ways = [([c, "-x", "c", "-std=gnu11", "-D_GNU_SOURCE"], "C11")]
+    if public:
+        ways = [([c, "-x", "c", "-std=c11"], "C11"), ([cpp, "-x", "c++", "-std=c++11"], "C++11")]
+    for command, language in ways:
+        complaint = compile_alone(tree, source, command)
+        if complaint:
+            yield Finding(source.path, 1, "header", f"does not compile alone as {language}: "
+                          f"{complaint}", "include what it uses")
 
 
 def compile_alone(tree, source, command):
