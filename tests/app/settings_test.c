@@ -121,6 +121,7 @@ static void wrong_values_are_named(void **state)
         {"--base-address 127.0.0.1:5555", "'127.0.0.1:5555'"},
         {"--base-address tcp://host", "'tcp://host'"},
         {"--base-address tcp://host:0", "'tcp://host:0'"},
+        {"--base-address tcp://host:65533", "'tcp://host:65533'"},
         {"--worker-id a:b", "'a:b'"},
         {"--payload-max 10X", "'10X'"},
         {"--task-timeout soon", "'soon'"},
