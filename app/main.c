@@ -161,7 +161,8 @@ int main(int argc, char **argv)
 {
     int at = take_globals(argc, argv);
     if (at < 0) {
-        fprintf(stderr, "fastworker: --log-level needs a level: error, warn, info, debug or trace\n");
+        fprintf(stderr,
+                "fastworker: --log-level needs a level: error, warn, info, debug or trace\n");
         return FW_EXIT_USAGE;
     }
     if (at >= argc || strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)

@@ -85,7 +85,7 @@ static bool parse_address(const fw_setting *setting, const char *text, void *tar
     int64_t port;
     if (!colon || colon == host || !parse_digits(colon + 1, &port, &end) || *end)
         return false;
-    return port >= 1 && port <= 65535 && replace_text(target, text);
+    return port >= 1 && port <= setting->most && replace_text(target, text);
 }
 
 /* --- numbers --- */

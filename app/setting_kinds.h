@@ -31,7 +31,7 @@ extern const fw_setting_kind fw_kind_text; /* char *, "" is NULL */
 extern const fw_setting_kind
     fw_kind_list;                        /* char *, values of several flags are joined by spaces */
 extern const fw_setting_kind fw_kind_id; /* char *, no ':' and not empty */
-extern const fw_setting_kind fw_kind_address; /* char *, tcp://host:port */
+extern const fw_setting_kind fw_kind_address; /* char *, tcp://host:port; most: the highest port */
 extern const fw_setting_kind
     fw_kind_number; /* int64_t; "auto" is 0 where least is 0 or 1 and initial is auto */
 extern const fw_setting_kind fw_kind_power; /* int64_t, a power of two */

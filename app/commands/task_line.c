@@ -43,7 +43,7 @@ static const char *keep_text(fw_line_room *room, fw_json value)
 
 static bool read_text(const reading *r, const char *name, fw_json value, const char **out)
 {
-    if (value.type == FW_JSON_NULL)
+    if (value.type == FW_JSON_NULL || value.type == FW_JSON_INVALID)
         return true;
     *out = keep_text(r->room, value);
     return *out != NULL || wrong(r, name, "it must be a string");
@@ -146,8 +146,7 @@ static bool read_member(const reading *r, fw_span key, fw_json value)
 {
     bool names = key_is(key, "task") || key_is(key, "name") || key_is(key, "task_name");
     int which = names ? TASK : TASK + 1;
-    while (which < MEMBERS &&
-           !(strlen(members[which]) == key.len && memcmp(members[which], key.ptr, key.len) == 0))
+    while (which != TASK && which < MEMBERS && !key_is(key, members[which]))
         which++;
     const char *name = which < MEMBERS ? members[which] : NULL;
     switch (which) {
