@@ -74,12 +74,24 @@ static __attribute__((noinline)) void fw_worker_enlist(fw_worker *worker, fw_pri
     fw_worker_aim(worker, worker->level);
 }
 
-/* Puts pieces that came from elsewhere where this thread pops them in order. */
+/* Pieces were put into the own deque while somebody slept. */
+static __attribute__((noinline)) void fw_worker_tell(fw_worker *worker, fw_prio level)
+{
+    if (worker->pool->config.steal == FW_STEAL_OFF)
+        return;
+    fw_deque_publish(&worker->deques[level]);
+    fw_parker_notify(&worker->pool->parker);
+}
+
+/* Puts pieces that came from elsewhere where this thread pops them in order. On the way they were
+ * in no queue, so a thread that looked for work in that moment may have gone to sleep: tell it. */
 static void fw_worker_keep(fw_worker *worker, fw_prio level, const fw_work *work, size_t count)
 {
     if (!worker->listed[level])
         fw_worker_enlist(worker, level);
     fw_deque_push_run(&worker->deques[level], work, count);
+    if (fw_parker_has_sleepers(&worker->pool->parker))
+        fw_worker_tell(worker, level);
 }
 
 /* The own deque, seen from the slow path. */
@@ -352,14 +364,6 @@ static __attribute__((noinline)) void fw_worker_spill(fw_worker *worker, fw_prio
     worker->nested++;
     fw_worker_run(worker, level, work);
     worker->nested--;
-}
-
-static __attribute__((noinline)) void fw_worker_tell(fw_worker *worker, fw_prio level)
-{
-    if (worker->pool->config.steal == FW_STEAL_OFF)
-        return;
-    fw_deque_publish(&worker->deques[level]);
-    fw_parker_notify(&worker->pool->parker);
 }
 
 void fw_worker_spawn(fw_worker *worker, fw_prio level, fw_work work)
