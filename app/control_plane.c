@@ -31,14 +31,14 @@ static int refuse(int code, const char *event, const char *text)
 /* Names are separated by spaces or commas. */
 static int load_modules(fw_control_plane *plane)
 {
-    char error[512], names[4096];
+    char error[512], name[1024];
+    const char *at = plane->settings->task_modules;
     if (fw_modules_create(&plane->modules, plane->threads) < 0)
         return refuse(1, "start.memory", "out of memory");
-    if (!plane->settings->task_modules)
-        return 0;
-    snprintf(names, sizeof names, "%s", plane->settings->task_modules);
-    char *rest = NULL;
-    for (char *name = strtok_r(names, " ,", &rest); name; name = strtok_r(NULL, " ,", &rest)) {
+    while (at && *(at += strspn(at, " ,"))) {
+        size_t len = strcspn(at, " ,");
+        snprintf(name, sizeof name, "%.*s", (int)len, at);
+        at += len;
         if (fw_modules_load(plane->modules, error, sizeof error, name,
                             plane->settings->module_path) < 0)
             return refuse(FW_EXIT_CONFIG, "start.module", error);

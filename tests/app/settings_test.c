@@ -1,5 +1,6 @@
-/* settings_test.c - app/settings, setting_kinds, setting_table, setting_report: what each place may
- * say, and who wins. SPDX-License-Identifier: Apache-2.0 */
+/* settings_test.c - what each place may say, and who wins. Covers app/settings.c,
+ * app/setting_kinds.c, app/setting_table.c and app/setting_report.c. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "app/settings.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* suggest_test.c - app/commands/suggest: near words are found, far ones are not.
+/* suggest_test.c - near words are found, far ones are not (app/commands/suggest.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/commands/suggest.h"
 

@@ -1,5 +1,5 @@
-/* waiters_test.c - app/waiters: an asker is answered by exactly one of task and clock; run_counts
- * beside it. SPDX-License-Identifier: Apache-2.0 */
+/* waiters_test.c - an asker is answered by exactly one of task and clock. Covers app/waiters.c and
+ * app/run_counts.c. SPDX-License-Identifier: Apache-2.0 */
 #include "app/waiters.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* key_test.c - identities from text; also the words of types.c. SPDX-License-Identifier: Apache-2.0
- */
+/* key_test.c - identities from text (include/base/key.c), and the words of include/base/types.c.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/key.h"
 
 #include <setjmp.h>

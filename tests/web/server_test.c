@@ -1,5 +1,5 @@
-/* server_test.c - h2o on a real port: requests, many connections, silent ones, stopping.
- * SPDX-License-Identifier: Apache-2.0 */
+/* server_test.c - h2o on a real port: requests, many connections, silent ones, stopping; and with
+ * AddressSanitizer web/recyclers.c. SPDX-License-Identifier: Apache-2.0 */
 #include "web/web.h"
 
 #include <arpa/inet.h>
