@@ -33,15 +33,22 @@ function duration(seconds) {
   return (seconds / 3600).toFixed(1) + " h";
 }
 
+// Seconds since some day: a Date alone would round to milliseconds.
+function moment(text) {
+  return Date.parse(text.slice(0, 19) + "Z") / 1000 + Number("0" + text.slice(19));
+}
+
 function finishedTotal(metrics) {
   let sum = 0;
-  for (const match of metrics.matchAll(/^fastworker_tasks_finished_total\{[^}]*\} (\d+)/gm)) sum += Number(match[1]);
+  const lines = /^fastworker_tasks_finished_total\{[^}]*\} (\d+)/gm;
+  for (const match of metrics.matchAll(lines)) sum += Number(match[1]);
   return sum;
 }
 
 function showRate(metrics) {
   const now = { finished: finishedTotal(metrics), at: performance.now() };
-  if (last) byId("rate").textContent = Math.round((now.finished - last.finished) * 1000 / (now.at - last.at)).toLocaleString("en");
+  const rate = last && (now.finished - last.finished) * 1000 / (now.at - last.at);
+  if (last) byId("rate").textContent = Math.round(rate).toLocaleString("en");
   last = now;
 }
 
@@ -54,22 +61,25 @@ function showStatus(status) {
 }
 
 function showTask(task) {
-  const took = task.started_at && task.completed_at ? (new Date(task.completed_at) - new Date(task.started_at)) / 1000 : null;
+  const ran = task.started_at && task.completed_at;
+  const took = ran ? duration(moment(task.completed_at) - moment(task.started_at)) : "";
   return [cell(task.name), cell(task.task_id), cell(task.priority), cell(task.status, task.status),
-    cell(task.error ?? task.result ?? "", "wide"), cell(took === null ? "" : duration(took))];
+    cell(task.error ?? task.result ?? "", "wide"), cell(took)];
 }
 
 async function turn() {
   if (document.hidden) return;
   try {
     const filter = encodeURIComponent(byId("filter").value);
-    const [status, queues, tasks, metrics] = await Promise.all([ask("/api/status"), ask("/api/queues"),
-      ask("/api/tasks?limit=50&status=" + filter), ask("/metrics")]);
+    const [status, queues, tasks, metrics] = await Promise.all([
+      ask("/api/status"), ask("/api/queues"), ask("/api/tasks?limit=50&status=" + filter),
+      ask("/metrics")]);
     byId("state").dataset.state = "live";
     showStatus(status);
     showRate(metrics);
-    rows("queues", Object.entries(queues.queues), ([name, queue]) =>
-      [cell(name), cell(queue.count.toLocaleString("en")), cell(queue.count ? duration(queue.oldest_seconds) : "")]);
+    rows("queues", Object.entries(queues.queues), ([name, queue]) => [
+      cell(name), cell(queue.count.toLocaleString("en")),
+      cell(queue.count ? duration(queue.oldest_seconds) : "")]);
     rows("tasks", tasks.tasks, showTask);
   } catch (error) {
     byId("state").dataset.state = "down";
@@ -82,6 +92,7 @@ async function start() {
   setInterval(turn, 1000);
   await turn();
   const names = await ask("/api/registered-tasks");
-  rows("names", names.tasks, (task) => [cell(task.name), cell(task.module ?? ""), cell(task.doc ?? "", "wide")]);
+  rows("names", names.tasks, (task) =>
+    [cell(task.name), cell(task.module ?? ""), cell(task.doc ?? "", "wide")]);
 }
 start();
