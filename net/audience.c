@@ -73,9 +73,8 @@ void fw_audience_tell(fw_audience *audience, const fw_span *messages, size_t cou
     pthread_mutex_lock(&audience->lock);
     bool missed = false;
     for (size_t i = 0; i < audience->count; i++)
-        for (size_t m = 0; m < count; m++)
-            if (!fw_egress_post(audience->exchange, audience->numbers[i], messages[m]))
-                missed = true;
+        if (!fw_egress_post(audience->exchange, audience->numbers[i], messages, count))
+            missed = true;
     if (missed)
         drop_gone(audience);
     pthread_mutex_unlock(&audience->lock);

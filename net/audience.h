@@ -24,7 +24,7 @@ void fw_audience_init(fw_audience *audience, fw_exchange *exchange);
 void fw_audience_fini(fw_audience *audience);
 /* False: no memory. */
 bool fw_audience_add(fw_audience *audience, uint64_t number);
-/* To everybody who keeps up; the others miss it. */
+/* To everybody who keeps up; the others miss all of it. */
 void fw_audience_tell(fw_audience *audience, const fw_span *messages, size_t count);
 static inline bool fw_audience_is_empty(fw_audience *audience)
 {

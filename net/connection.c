@@ -16,8 +16,6 @@
  * first, both, then the rest. SPDX-License-Identifier: Apache-2.0 */
 #include "net/connection.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -350,21 +348,7 @@ static void on_sent(void *argument)
 
 void fw_connection_peer(const fw_connection *c, char out[FW_PEER_MAX])
 {
-    nng_sockaddr address;
-    char host[INET6_ADDRSTRLEN] = "?";
-    unsigned port = 0;
-    if (nng_stream_get_addr(c->stream, NNG_OPT_REMADDR, &address) != 0) {
-        snprintf(out, FW_PEER_MAX, "?");
-        return;
-    }
-    if (address.s_family == NNG_AF_INET) {
-        inet_ntop(AF_INET, &address.s_in.sa_addr, host, sizeof host);
-        port = ntohs(address.s_in.sa_port);
-    } else if (address.s_family == NNG_AF_INET6) {
-        inet_ntop(AF_INET6, address.s_in6.sa_addr, host, sizeof host);
-        port = ntohs(address.s_in6.sa_port);
-    }
-    snprintf(out, FW_PEER_MAX, "%s:%u", host, port);
+    fw_peer_describe(out, c->stream);
 }
 
 static void report(fw_connection *c, fw_closed_by why)
@@ -400,6 +384,13 @@ void fw_connection_close(fw_connection *c, fw_closed_by why)
     fw_exchange_withdraw(c->exchange, c->number);
     nng_stream_close(c->stream);
     fw_reaper_take(c->exchange, c);
+}
+
+/* NNG's default is to let the kernel delay small writes; the listener has to change it. */
+static inline bool is_prompt(nng_stream *stream)
+{
+    bool prompt = false;
+    return nng_stream_get_bool(stream, NNG_OPT_TCP_NODELAY, &prompt) == 0 && prompt;
 }
 
 static bool post_handshake(fw_connection *c)
@@ -452,9 +443,7 @@ int fw_connection_open(const fw_port *port, nng_stream *stream)
         nng_stream_free(stream);
         return -FW_ENOMEM;
     }
-    /* An answer waits for the rest of a request, and is then small: never delay it. */
-    nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
-    nng_stream_set_bool(stream, NNG_OPT_TCP_KEEPALIVE, true);
+    FW_DEBUG_ASSERT(is_prompt(stream));
     /* The read section keeps the connection while the first send may already fail. */
     fw_rcu_read_lock();
     fw_exchange_publish(exchange, number, c);

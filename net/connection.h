@@ -22,6 +22,7 @@
 
 #include "net/detour.h"
 #include "net/exchange.h"
+#include "net/peer.h"
 
 /* What stands behind a listening port. Immutable while connections use it. */
 typedef struct fw_port fw_port;
@@ -58,7 +59,6 @@ void fw_connection_post(fw_connection *connection, fw_parcel *parcel);
 /* The first call closes, any thread, where post is allowed. */
 void fw_connection_close(fw_connection *connection, fw_closed_by why);
 /* "10.1.2.3:5555", for people. */
-enum { FW_PEER_MAX = 64 };
 void fw_connection_peer(const fw_connection *connection, char out[FW_PEER_MAX]);
 
 /* deliver only: so many more answers are due. */

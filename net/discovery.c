@@ -29,6 +29,7 @@ struct fw_discovery {
     /* Shared. */
     fw_audience hearers, subscribers;
     fw_atomic(uint64_t) announcements;
+    fw_atomic(bool) hidden;
 };
 
 static fw_span span_of(const fw_buffer *buffer)
@@ -38,24 +39,35 @@ static fw_span span_of(const fw_buffer *buffer)
 
 /* ---- Peers ---- */
 
+static bool is_hidden(fw_discovery *d)
+{
+    /* Relaxed: one announcement more or less. */
+    return fw_load_relaxed(&d->hidden);
+}
+
+/* First the audience, then the greeting: who has heard the announcement hears every event from then
+ * on. */
+static void greet(fw_discovery *d, fw_audience *audience, fw_connection *connection,
+                  const fw_span *texts, size_t count)
+{
+    if (!fw_audience_add(audience, fw_connection_number(connection)))
+        fw_connection_close(connection, FW_CLOSED_BY_US);
+    else if (!is_hidden(d))
+        fw_egress_post(d->exchange, fw_connection_number(connection), texts, count);
+}
+
 static void greet_hearer(const fw_port *port, fw_connection *connection)
 {
     fw_discovery *d = port->context;
-    uint64_t number = fw_connection_number(connection);
-    if (!fw_audience_add(&d->hearers, number))
-        fw_connection_close(connection, FW_CLOSED_BY_US);
-    fw_egress_post(d->exchange, number, span_of(&d->capabilities));
-    fw_egress_post(d->exchange, number, span_of(&d->announcement));
+    fw_span texts[] = {span_of(&d->capabilities), span_of(&d->announcement)};
+    greet(d, &d->hearers, connection, texts, 2);
 }
 
 static void greet_subscriber(const fw_port *port, fw_connection *connection)
 {
     fw_discovery *d = port->context;
-    uint64_t number = fw_connection_number(connection);
-    /* First, so that who has heard the announcement hears every event from then on. */
-    if (!fw_audience_add(&d->subscribers, number))
-        fw_connection_close(connection, FW_CLOSED_BY_US);
-    fw_egress_post(d->exchange, number, span_of(&d->topic));
+    fw_span topic = span_of(&d->topic);
+    greet(d, &d->subscribers, connection, &topic, 1);
 }
 
 /* Peers have nothing to say here; what they say is passed over. */
@@ -83,12 +95,14 @@ static void on_period(void *argument)
     fw_discovery *d = argument;
     if (nng_aio_result(d->timer) != 0)
         return;
-    fw_span texts[] = {span_of(&d->capabilities), span_of(&d->announcement)};
-    fw_span topic = span_of(&d->topic);
-    fw_audience_tell(&d->hearers, texts, 2);
-    fw_audience_tell(&d->subscribers, &topic, 1);
-    /* Relaxed: a figure to be shown. */
-    fw_add_relaxed(&d->announcements, 1);
+    if (!is_hidden(d)) {
+        fw_span texts[] = {span_of(&d->capabilities), span_of(&d->announcement)};
+        fw_span topic = span_of(&d->topic);
+        fw_audience_tell(&d->hearers, texts, 2);
+        fw_audience_tell(&d->subscribers, &topic, 1);
+        /* Relaxed: a figure to be shown. */
+        fw_add_relaxed(&d->announcements, 1);
+    }
     nng_sleep_aio(PERIOD_MS, d->timer);
 }
 
@@ -226,6 +240,12 @@ int fw_discovery_start(fw_discovery **out, char *error, size_t error_capacity,
     nng_sleep_aio(PERIOD_MS, d->timer);
     *out = d;
     return 0;
+}
+
+void fw_discovery_hide(fw_discovery *d)
+{
+    /* Relaxed: one announcement more or less. */
+    fw_store_relaxed(&d->hidden, true);
 }
 
 void fw_discovery_silence(fw_discovery *d)

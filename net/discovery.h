@@ -25,7 +25,10 @@ typedef struct fw_discovery_config {
 /* Binds and begins. 0; -FW_EINVAL, -FW_EPERM, -FW_ENOMEM with a sentence in error. */
 int fw_discovery_start(fw_discovery **out, char *error, size_t error_capacity,
                        fw_exchange *exchange, const fw_discovery_config *config);
-/* No more announcements, no new peers; those there are stay connected. Blocks for a running
+/* No more announcements: who looks for a control plane shall find another one. Events go on. Any
+ * thread. */
+void fw_discovery_hide(fw_discovery *discovery);
+/* No new peers either, nothing more is said; those there are stay connected. Blocks for a running
  * callback. */
 void fw_discovery_silence(fw_discovery *discovery);
 /* After fw_discovery_silence, when all connections are gone. */

@@ -330,24 +330,37 @@ void fw_egress_fini(fw_exchange *exchange)
     }
 }
 
-bool fw_egress_post(fw_exchange *exchange, uint64_t number, fw_span message)
+/* => NULL: no memory. */
+static fw_parcel *pack_messages(fw_exchange *exchange, const fw_span *messages, size_t count,
+                                size_t size)
 {
-    FW_ASSERT(message.len > 0);
-    bool posted = false;
+    fw_parcel *parcel = fw_parcel_create(&exchange->parcels, size);
+    if (!parcel)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        fw_sp_length_write(parcel->bytes + parcel->len, messages[i].len);
+        parcel->len += FW_SP_LENGTH_BYTES;
+        memcpy(parcel->bytes + parcel->len, messages[i].ptr, messages[i].len);
+        parcel->len += messages[i].len;
+    }
+    parcel->messages = (uint32_t)count;
+    FW_ASSERT(parcel->len == size);
+    return parcel;
+}
+
+bool fw_egress_post(fw_exchange *exchange, uint64_t number, const fw_span *messages, size_t count)
+{
+    FW_ASSERT(count > 0);
+    fw_parcel *parcel = NULL;
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += FW_SP_LENGTH_BYTES + messages[i].len;
     fw_rcu_read_lock();
     fw_connection *connection = fw_exchange_find(exchange, number);
-    if (connection &&
-        fw_connection_unsent(connection) + message.len <= exchange->limits.unsent_bytes_max) {
-        fw_parcel *parcel = fw_parcel_create(&exchange->parcels, FW_SP_LENGTH_BYTES + message.len);
-        if (parcel) {
-            fw_sp_length_write(parcel->bytes, message.len);
-            memcpy(parcel->bytes + FW_SP_LENGTH_BYTES, message.ptr, message.len);
-            parcel->len = FW_SP_LENGTH_BYTES + message.len;
-            parcel->messages = 1;
-            fw_connection_post(connection, parcel);
-            posted = true;
-        }
-    }
+    if (connection && fw_connection_unsent(connection) + size <= exchange->limits.unsent_bytes_max)
+        parcel = pack_messages(exchange, messages, count, size);
+    if (parcel)
+        fw_connection_post(connection, parcel);
     fw_rcu_read_unlock();
-    return posted;
+    return parcel != NULL;
 }

@@ -24,9 +24,10 @@ fw_gather *fw_egress_mine(fw_exchange *exchange);
 void fw_egress_flush(fw_exchange *exchange);
 /* Frees all gathers; no thread uses them any more. */
 void fw_egress_fini(fw_exchange *exchange);
-/* A whole message for one connection, not gathered: announcements, events. False: the connection is
- * gone, has more than unsent_bytes_max waiting, or there is no memory. */
-bool fw_egress_post(fw_exchange *exchange, uint64_t connection, fw_span message);
+/* Whole messages for one connection, together and not gathered: announcements, events. False: the
+ * connection is gone, would have more than unsent_bytes_max waiting, or there is no memory. */
+bool fw_egress_post(fw_exchange *exchange, uint64_t connection, const fw_span *messages,
+                    size_t count);
 
 /* An empty text to write an answer into, valid until the next call. */
 fw_buffer *fw_gather_text(fw_gather *gather);

@@ -56,6 +56,10 @@ static int listen_at(fw_listener *listener, const char *address)
     int failure = nng_stream_listener_alloc(&listener->stream, address);
     if (failure != 0)
         return failure;
+    /* For every stream it accepts. An answer is small and waited for: it is never delayed. A peer
+     * whose machine is gone is noticed some day. */
+    nng_stream_listener_set_bool(listener->stream, NNG_OPT_TCP_NODELAY, true);
+    nng_stream_listener_set_bool(listener->stream, NNG_OPT_TCP_KEEPALIVE, true);
     failure = nng_stream_listener_listen(listener->stream);
     if (failure != 0)
         return failure;

@@ -261,6 +261,7 @@ void fw_net_drain(fw_net *net)
 {
     /* Relaxed: a task that comes at the very moment may go either way. */
     fw_store_relaxed(&net->draining, true);
+    fw_discovery_hide(net->discovery);
 }
 
 static void count_unsent(void *context, fw_connection *connection)

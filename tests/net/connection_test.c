@@ -1,6 +1,6 @@
-/* connection_test.c - net/connection.c, net/exchange.c, net/listener.c, net/reaper.c: bytes and
- * peers, and what bad peers cost the others. A small port echoes requests, or holds them until the
- * test answers. SPDX-License-Identifier: Apache-2.0 */
+/* connection_test.c - net/connection.c, net/exchange.c, net/listener.c, net/peer.c, net/reaper.c:
+ * bytes and peers, and what bad peers cost the others. A small port echoes requests, or holds them
+ * until the test answers. SPDX-License-Identifier: Apache-2.0 */
 #include "net/connection.h"
 
 #include <nng/nng.h>
@@ -21,6 +21,7 @@ typedef struct house {
     fw_atomic(bool) holding;
     fw_atomic(uint64_t) delivered, calls;
     pthread_mutex_t lock;
+    char peer[FW_PEER_MAX];
     fw_reply_to held[HELD_MAX];
     size_t held_count;
 } house;
@@ -31,6 +32,9 @@ static ssize_t echo(const fw_port *port, fw_connection *connection, const unsign
     house *h = port->context;
     size_t used = 0, size;
     fw_add_relaxed(&h->calls, 1);
+    pthread_mutex_lock(&h->lock);
+    fw_connection_peer(connection, h->peer);
+    pthread_mutex_unlock(&h->lock);
     while (used < len && !fw_connection_is_choked(connection)) {
         fw_span message;
         fw_sp_request request;
@@ -141,6 +145,24 @@ static void an_nng_client_is_served(void **state)
     house *h = open_house(&usual);
     ask_as_nng(h, "hello");
     ask_as_nng(h, "");
+    close_house(h);
+}
+
+static void peers_have_names(void **state)
+{
+    (void)state;
+    house *h = open_house(&usual);
+    int fd = peer_dial_req(h->port.bound);
+    struct sockaddr_in own;
+    socklen_t len = sizeof own;
+    char expected[FW_PEER_MAX];
+    ask_raw(fd, 1, "who am I");
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &len), 0);
+    snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(own.sin_port));
+    pthread_mutex_lock(&h->lock);
+    assert_string_equal(h->peer, expected);
+    pthread_mutex_unlock(&h->lock);
+    close(fd);
     close_house(h);
 }
 
@@ -596,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_number_leads_to_its_connection_only),
         cmocka_unit_test(a_port_in_use_is_told),
         cmocka_unit_test(an_nng_client_is_served),
+        cmocka_unit_test(peers_have_names),
         cmocka_unit_test(what_one_read_brings_is_delivered_in_one_call),
         cmocka_unit_test(bytes_may_come_one_by_one),
         cmocka_unit_test(large_messages_make_the_buffer_grow_up_to_the_limit),

@@ -76,6 +76,24 @@ static void subscribers_hear_who_it_is_and_what_happens(void **state)
     desk_close(d);
 }
 
+static void a_draining_control_plane_announces_itself_no_more(void **state)
+{
+    (void)state;
+    desk *d = desk_open_usual();
+    char text[1024];
+    int old = peer_dial(d->discovery);
+    peer_handshake(old, FW_SP_BUS0, FW_SP_BUS0);
+    peer_message(old, text, sizeof text);
+    peer_message(old, text, sizeof text);
+    fw_net_drain(d->net);
+    int new = peer_dial(d->discovery);
+    peer_handshake(new, FW_SP_BUS0, FW_SP_BUS0);
+    assert_true(peer_is_silent(new, 1200));
+    close(old);
+    close(new);
+    desk_close(d);
+}
+
 static void wrong_protocols_are_turned_away(void **state)
 {
     (void)state;
@@ -189,6 +207,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_bus_peer_hears_at_once_and_again),
         cmocka_unit_test(what_peers_say_on_the_bus_is_passed_over),
         cmocka_unit_test(subscribers_hear_who_it_is_and_what_happens),
+        cmocka_unit_test(a_draining_control_plane_announces_itself_no_more),
         cmocka_unit_test(wrong_protocols_are_turned_away),
         cmocka_unit_test(a_slow_subscriber_misses_events_and_holds_up_nobody),
         cmocka_unit_test(listeners_may_come_and_go),

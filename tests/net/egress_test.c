@@ -249,7 +249,8 @@ static void answers_to_nobody_are_counted(void **state)
     char text[64];
     assert_int_equal(peer_answer(fd, text, sizeof text), 9);
     assert_int_equal(fw_load_relaxed(&h->exchange.traffic.answers_dropped), 3);
-    assert_false(fw_egress_post(&h->exchange, reply.connection, (fw_span){"x", 1}));
+    fw_span message = {"x", 1};
+    assert_false(fw_egress_post(&h->exchange, reply.connection, &message, 1));
     close(fd);
     close_house(h);
 }
