@@ -4,26 +4,21 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine_priv.h"
 
-static _Thread_local int my_refusal = -FW_EFULL;
-
 fw_task *fw_engine_alloc(fw_engine *engine, size_t payload_bytes)
 {
-    fw_task *task = fw_memory_alloc(&engine->memory, &my_refusal, payload_bytes);
-    if (FW_LIKELY(task != NULL))
-        task->size_class |= (uint8_t)(engine->home << 4);
-    return task;
+    return fw_memory_alloc(&engine->memory, payload_bytes);
 }
 
 int fw_engine_refusal(void)
 {
-    return my_refusal;
+    return fw_memory_refusal();
 }
 
 void fw_engine_abandon(fw_engine *engine, fw_task *task)
 {
     FW_ASSERT(fw_engine_of(task) == engine);
-    task->size_class &= FW_MEMORY_HEAP;
-    fw_memory_free(&engine->memory, task);
+    (void)engine;
+    fw_engine_retire_private(task);
 }
 
 fw_task *fw_engine_admit(fw_engine *engine, fw_task *task, bool scheduled)

@@ -1,12 +1,13 @@
 /* engine/alarms.c - what time does to tasks: due times, deadlines, and the pool's tick.
  *
- * Two kinds of alarm. A due alarm carries a waiting task (SCHEDULED or RETRYING) and the runner's
- * reference in `subject`; whoever empties that by compare and swap has the reference. Meanwhile the
- * task's queue node, which it does not need, leads to the alarm, so that a cancel gives the memory
- * back at once. A deadline alarm stands for a run that went out as PENDING. It holds no reference,
- * only key, run number and start: when it rings it looks the run up, and mostly finds it gone.
+ * Two kinds of alarm. A due alarm carries a waiting task (SCHEDULED or RETRYING) and the
+ * runner's reference in `subject`; whoever empties that by compare and swap has the reference.
+ * Meanwhile the task's queue node, which it does not need, leads to the alarm, so that a cancel
+ * gives the memory back at once.
+ * A deadline alarm stands for a run that went out as PENDING. It holds no reference, only key,
+ * run number and start: when it rings it looks the run up, and mostly finds it gone.
  * Threads that run tasks themselves need no alarm: the round looks at their watches.
- * Covered by tests/engine/engine_test.c.
+ * Covered by tests/engine/engine_time_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine_priv.h"
 

@@ -1,9 +1,11 @@
-/* engine/counters.h - what happened to tasks, counted where it happens and added up by who asks.
+/* engine/counters.h - what happened to tasks, counted where it happens, added up by who asks.
  *
- * Each thread has a row of its own (engine/thread_slot) and is its only writer, so counting is a
- * load, an add and a store on a line nobody else writes. Readers sum the rows. N1 each counter is
- * exact and never falls; counters of one reading need not fit each other. N2 what happened before a
- * count is visible to a reader that saw the count. Any thread; wait-free.
+ * Each thread has a row of its own (engine/thread_slot, or one that is reserved for it) and is
+ * its only writer, so counting is a load, an add and a store on a line nobody else writes.
+ * Readers sum the rows.
+ * N1 each counter is exact and never falls; counters of one reading need not fit each other.
+ * N2 what happened before a count is visible to a reader that saw the count.
+ * Any thread; wait-free.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_COUNTERS_H
 #define FW_ENGINE_COUNTERS_H
@@ -32,28 +34,41 @@ typedef struct fw_counter_row {
 } fw_counter_row;
 
 typedef struct fw_counters {
-    fw_counter_row *rows; /* FW_SLOTS of them, touched when used */
+    unsigned reserved;
+    fw_counter_row *rows; /* FW_SLOTS and the reserved ones, touched when used */
 } fw_counters;
 
-/* 0 or -FW_ENOMEM. */
-int fw_counters_init(fw_counters *counters);
+/* reserved: rows that the caller gives to threads itself. 0 or -FW_ENOMEM. */
+int fw_counters_init(fw_counters *counters, unsigned reserved);
 void fw_counters_fini(fw_counters *counters);
 /* Sums of all rows. */
 void fw_counters_read(const fw_counters *counters, uint64_t sums[FW_COUNTS]);
 uint64_t fw_counters_sum(const fw_counters *counters, fw_counter which);
 
-static inline void fw_counters_add(fw_counters *counters, fw_counter which, uint64_t n)
+/* A reserved row; one thread at a time writes to it. */
+static inline fw_counter_row *fw_counters_row(fw_counters *counters, unsigned number)
 {
-    unsigned slot = fw_thread_slot();
-    fw_atomic(uint64_t) *count = &counters->rows[slot].n[which];
-    if (FW_UNLIKELY(slot == FW_SLOT_SHARED)) {
-        /* [counters-sum] release: what was counted, to who adds up. */
-        fw_add_acq_rel(count, n);
-        return;
-    }
+    FW_DEBUG_ASSERT(number < counters->reserved);
+    return &counters->rows[FW_SLOTS + number];
+}
+
+static inline void fw_counter_row_add(fw_counter_row *row, fw_counter which, uint64_t n)
+{
+    fw_atomic(uint64_t) *count = &row->n[which];
     /* The load is relaxed: this thread is the only writer.
      * [counters-sum] release: what was counted, to who adds up. */
     fw_store_release(count, fw_load_relaxed(count) + n);
+}
+
+static inline void fw_counters_add(fw_counters *counters, fw_counter which, uint64_t n)
+{
+    unsigned slot = fw_thread_slot();
+    if (FW_LIKELY(slot != FW_SLOT_SHARED)) {
+        fw_counter_row_add(&counters->rows[slot], which, n);
+        return;
+    }
+    /* [counters-sum] release: what was counted, to who adds up. */
+    fw_add_acq_rel(&counters->rows[slot].n[which], n);
 }
 
 #endif

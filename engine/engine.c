@@ -27,21 +27,6 @@ static int take_home(fw_engine *engine)
     return -FW_EFULL;
 }
 
-static void thread_start(void *context, unsigned thread)
-{
-    fw_engine *engine = context;
-    if (engine->ops.thread_start)
-        engine->ops.thread_start(engine->ops.context, thread);
-}
-
-static void thread_stop(void *context, unsigned thread)
-{
-    fw_engine *engine = context;
-    if (engine->ops.thread_stop)
-        engine->ops.thread_stop(engine->ops.context, thread);
-    fw_rcu_flush();
-}
-
 static int create_runners(fw_engine *engine)
 {
     size_t bytes = engine->config.pool.threads * sizeof *engine->runners;
@@ -49,6 +34,8 @@ static int create_runners(fw_engine *engine)
     if (!engine->runners)
         return -FW_ENOMEM;
     memset(engine->runners, 0, bytes);
+    for (unsigned i = 0; i < engine->config.pool.threads; i++)
+        engine->runners[i].counters = fw_counters_row(&engine->counters, i);
     return 0;
 }
 
@@ -57,8 +44,8 @@ static int create_pool(fw_engine *engine)
     fw_pool_config config = engine->config.pool;
     config.context = engine;
     config.node_run = fw_engine_run_node;
-    config.thread_start = thread_start;
-    config.thread_stop = thread_stop;
+    config.thread_start = fw_engine_thread_start;
+    config.thread_stop = fw_engine_thread_stop;
     config.pause = fw_engine_pause;
     return fw_pool_create(&engine->pool, &config);
 }
@@ -94,18 +81,16 @@ int fw_engine_create(fw_engine **out, const fw_engine_config *config, const fw_e
     if (!engine)
         return -FW_ENOMEM;
     *engine = (fw_engine){.ops = *ops, .config = *config};
-    bool has_home = false;
-    int err = fw_memory_init(&engine->memory, config->tasks_max, config->bytes_max);
+    int err = take_home(engine);
+    bool has_home = !err;
+    if (!err)
+        err = fw_memory_init(&engine->memory, engine->home, config->tasks_max, config->bytes_max);
     if (!err)
         err = fw_index_init(&engine->index, config->tasks_max);
     if (!err)
-        err = fw_counters_init(&engine->counters);
+        err = fw_counters_init(&engine->counters, config->pool.threads);
     if (!err)
         err = create_runners(engine);
-    if (!err) {
-        err = take_home(engine);
-        has_home = !err;
-    }
     if (!err)
         err = create_pool(engine);
     if (!err) {
@@ -129,10 +114,8 @@ void fw_engine_stop_task(fw_engine *engine, fw_task *task)
     fw_duty duty = fw_task_settle(task, false, &from);
     if (duty == FW_DUTY_END_UNRUN)
         fw_engine_end_unrun(engine, task, FW_ENDED_BY_STOP, from);
-    if (duty != FW_DUTY_END)
-        return;
-    bool cancelled = fw_task_state(task) == FW_CANCELLED;
-    fw_engine_end(engine, task, cancelled ? FW_ENDED_BY_CANCEL : FW_ENDED_BY_STOP, 1, fw_wall_ns());
+    else if (duty == FW_DUTY_END)
+        fw_engine_end(engine, task, FW_ENDED_BY_STOP, 1, fw_wall_ns());
 }
 
 static bool stop_waiting(void *context, fw_task *task)

@@ -1,16 +1,17 @@
-/* engine/engine_priv.h - the engine from inside: for the files that implement engine.h, and nobody
- * else.
+/* engine/engine_priv.h - the engine from inside: for the files that implement engine.h only.
  *
- * engine.c builds it and takes it down, admission.c lets tasks in, runner.c runs and ends them,
- * alarms.c says what time does to them, stats.c looks on.
+ * engine.c builds it and takes it down, admission.c lets tasks in, runner.c runs them, ending.c
+ * ends those that it does not, alarms.c says what time does to them, stats.c looks on.
  *
  * Who holds which of the three references of a task (FW_TASK_REFERENCES):
- *   index       a task from admit to its end; given up a grace period after it was unlinked, so
- * that who found the task in a read section may still retain it runner      the queue entry, then
- * the thread that runs it; or the alarm while it waits for its time completer   with the task until
- * a run answers PENDING, then with whoever will complete that run Who ends a task that runs hands
- * on the index's reference only, the thread and the completer come back for theirs; who ends one
- * that does not run takes the completer's with it.
+ * - index: the index, from admit to the end; given up a grace period after the task was
+ *   unlinked, so that who found it in a read section may still retain it.
+ * - runner: the queue entry, then the thread that runs it; or the alarm while it waits for its
+ *   time.
+ * - completer: with the task until a run answers PENDING, then with whoever will complete that
+ *   run.
+ * Who ends a task that runs hands on the index's reference only: the thread and the completer
+ * come back for theirs. Who ends one that does not run takes the completer's with it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_ENGINE_PRIV_H
 #define FW_ENGINE_ENGINE_PRIV_H
@@ -26,8 +27,9 @@
 #include "engine/watch.h"
 
 enum {
-    FW_ENGINES_MAX = 16,    /* in a process */
-    FW_ENGINE_DUE_MAX = 64, /* due tasks of a level that are queued together */
+    FW_ENGINES_MAX = 16,      /* in a process */
+    FW_ENGINE_DUE_MAX = 64,   /* due tasks of a level that are queued together */
+    FW_ENGINE_ENDED_MAX = 64, /* ended tasks that are retired together */
 };
 
 /* One task thread's own. */
@@ -35,6 +37,9 @@ typedef struct fw_runner {
     fw_watch watch;
     /* The thread only. */
     _Alignas(FW_APART) fw_stamp stamp;
+    fw_counter_row *counters;
+    fw_task *ended; /* waiting to be retired, linked through their queue nodes */
+    unsigned ended_count;
     bool awake;
 } fw_runner;
 
@@ -65,21 +70,50 @@ extern fw_atomic(fw_engine *) fw_engine_homes[FW_ENGINES_MAX];
 static inline fw_engine *fw_engine_of(const fw_task *task)
 {
     /* [engine-home] acquire: the engine that was built before it had tasks. */
-    return fw_load_acquire(&fw_engine_homes[task->size_class >> 4]);
+    return fw_load_acquire(&fw_engine_homes[fw_memory_label(task)]);
 }
 
 /* runner.c. A task of the pool. */
 void fw_engine_run_node(fw_worker *worker, fw_work_node *node);
-/* The pool thread has a pause. */
+/* A pool thread begins, has a pause, ends. */
+void fw_engine_thread_start(void *context, unsigned thread);
 void fw_engine_pause(void *context, unsigned thread);
-/* After END or END_UNRUN: stamp, done, unlink, count; then `references` go a grace period later. */
+void fw_engine_thread_stop(void *context, unsigned thread);
+
+/* ending.c. After END or END_UNRUN: stamp, done, unlink, count; then `references` go a grace period
+ * later. */
 void fw_engine_end(fw_engine *engine, fw_task *task, int why, unsigned references,
                    int64_t finished_wall_ns);
 /* After END_UNRUN by a thread that holds none of the references: the alarm's as well. In a read
  * section. */
 void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state from);
-/* After WAIT from fw_task_retry: the next run is due at that time. */
-void fw_engine_wait_again(fw_engine *engine, fw_task *task, int64_t due_ns);
+/* A run failed or passed its deadline: lets another one follow, or returns false. held: how many of
+ * the runner's and the completer's reference come with the run's end. */
+FW_MUST bool fw_engine_try_again(fw_engine *engine, fw_task *task, unsigned run, unsigned held,
+                                 int why);
+/* A run passed its deadline. In a read section. */
+void fw_engine_expire(fw_engine *engine, fw_task *task, unsigned run);
+/* Ended and unlinked tasks with all their references, linked through their queue nodes. */
+void fw_engine_retire_chain(fw_task *first);
+/* A task that was never admitted: its memory goes back a grace period later. */
+void fw_engine_retire_private(fw_task *task);
+
+static inline void fw_engine_stamp_end(fw_task *task, int64_t started_wall_ns,
+                                       int64_t finished_wall_ns)
+{
+    if (FW_UNLIKELY(finished_wall_ns < started_wall_ns))
+        finished_wall_ns = started_wall_ns;
+    /* Relaxed: whoever needs it in order has it through the state or from `done`. */
+    fw_store_relaxed(&task->finished_wall_ns, finished_wall_ns);
+}
+
+static inline fw_counter fw_engine_counter_of(fw_state state)
+{
+    FW_DEBUG_ASSERT(fw_state_is_terminal(state));
+    if (FW_LIKELY(state == FW_SUCCESS))
+        return FW_COUNT_SUCCESS;
+    return state == FW_FAILURE ? FW_COUNT_FAILURE : FW_COUNT_CANCELLED;
+}
 
 /* alarms.c. */
 void fw_engine_alarms_config(fw_engine *engine, fw_timers_config *out);
@@ -88,12 +122,8 @@ void fw_engine_alarm_due(fw_engine *engine, fw_task *task, int64_t due_ns);
 /* A pending run's deadline; no reference. */
 void fw_engine_alarm_deadline(fw_engine *engine, fw_task *task, unsigned run,
                               int64_t started_wall_ns, int64_t deadline_ns);
-/* Takes the runner's reference of an ended task from its alarm, if there is one. In a read section.
- */
+/* Takes the runner's reference of an ended task from its alarm, if any. In a read section. */
 FW_MUST bool fw_engine_alarm_take(fw_task *task);
-/* A run passed its deadline. In a read section. */
-void fw_engine_expire(fw_engine *engine, fw_task *task, unsigned run);
-
 /* engine.c. Ends a live task for the engine's sake: FAILURE. In a read section. */
 void fw_engine_stop_task(fw_engine *engine, fw_task *task);
 static inline bool fw_engine_is_draining(const fw_engine *engine)

@@ -1,9 +1,10 @@
 /* engine/stamp.h - one thread's reading of time: one clock call where two clocks are wanted.
  *
- * Reading a clock costs as much as queueing a task. A thread that runs tasks back to back takes the
- * end of one as the start of the next, and makes wall time from monotonic time by adding their
- * distance, which changes only when somebody sets the clock; it is measured again every tenth of a
- * second. Owner only.
+ * Reading a clock costs as much as queueing a task. A thread that runs tasks back to back takes
+ * the end of one as the start of the next, and makes wall time from monotonic time by adding
+ * their distance, which changes only when somebody sets the clock; it is measured again every
+ * tenth of a second.
+ * Owner only.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_STAMP_H
 #define FW_ENGINE_STAMP_H

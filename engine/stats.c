@@ -22,7 +22,7 @@ void fw_engine_snapshot(fw_engine *engine, fw_engine_stats *out)
         .deadline_missed = sums[FW_COUNT_DEADLINE],
         .duplicates = sums[FW_COUNT_DUPLICATE],
         .tasks_max = engine->config.tasks_max,
-        .bytes_used = fw_quota_bytes_used(&engine->memory.quota),
+        .bytes_used = fw_memory_bytes(&engine->memory),
         .bytes_max = engine->config.bytes_max,
     };
     out->finished[FW_SUCCESS] = sums[FW_COUNT_SUCCESS];

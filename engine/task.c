@@ -1,23 +1,14 @@
 /* engine/task.c - transitions of the state word.
  *
- * Every transition is one compare and swap whose new word is made by `step` from the old one, so
- * that a move that is not listed cannot be written down (it is asserted in check builds, and
+ * Every transition is one compare and swap whose new word is made by fw_word_step from the old one,
+ * so that a move that is not listed cannot be written down (it is asserted in check builds, and
  * tests/engine/task_test.c walks all 81 pairs and all transitions from all states).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/task.h"
 
 #include "base/assert.h"
 
-/* The word, from the low end: 4 bits state, 1 bit cancel, 6 bits run, 21 bits references. */
-enum {
-    STATE_MASK = 0xf,
-    CANCEL = 1 << 4,
-    RUN_SHIFT = 5,
-    RUN_ONE = 1 << RUN_SHIFT,
-    RUN_MASK = (FW_RUNS - 1) << RUN_SHIFT,
-    REFERENCE = 1 << 11
-};
-#define REFERENCES_MAX (UINT32_MAX / REFERENCE)
+#define REFERENCES_MAX (UINT32_MAX / FW_WORD_REFERENCE)
 
 #define TO(state) (1u << (state))
 static const uint16_t moves[FW_UNKNOWN] = {
@@ -38,28 +29,16 @@ bool fw_task_may(fw_state from, fw_state to)
 
 static fw_state state_of(uint32_t word)
 {
-    return (fw_state)(word & STATE_MASK);
-}
-
-static unsigned run_of(uint32_t word)
-{
-    return (word & RUN_MASK) >> RUN_SHIFT;
-}
-
-/* The word after one listed move. */
-static uint32_t step(uint32_t word, fw_state to)
-{
-    FW_DEBUG_ASSERT(fw_task_may(state_of(word), to));
-    return (word & ~(uint32_t)STATE_MASK) | to;
+    return (fw_state)(word & FW_WORD_STATE);
 }
 
 static uint32_t step_to_running(uint32_t word)
 {
     if (state_of(word) == FW_SCHEDULED || state_of(word) == FW_RETRYING)
-        word = step(word, FW_QUEUED);
+        word = fw_word_step(word, FW_QUEUED);
     if (state_of(word) == FW_QUEUED)
-        word = step(word, FW_ASSIGNED);
-    return state_of(word) == FW_RUNNING ? word : step(word, FW_RUNNING);
+        word = fw_word_step(word, FW_ASSIGNED);
+    return state_of(word) == FW_RUNNING ? word : fw_word_step(word, FW_RUNNING);
 }
 
 static uint32_t look(const fw_task *task)
@@ -77,7 +56,8 @@ static bool change(fw_task *task, uint32_t *word, uint32_t next)
 void fw_task_init(fw_task *task, fw_state to)
 {
     /* Relaxed: nobody else sees the task yet; the index publishes it. */
-    fw_store_relaxed(&task->word, step(FW_PENDING | FW_TASK_REFERENCES * REFERENCE, to));
+    fw_store_relaxed(&task->word,
+                     fw_word_step(FW_PENDING | FW_TASK_REFERENCES * FW_WORD_REFERENCE, to));
 }
 
 bool fw_task_move(fw_task *task, fw_state to)
@@ -86,42 +66,23 @@ bool fw_task_move(fw_task *task, fw_state to)
     do {
         if (!fw_task_may(state_of(word), to))
             return false;
-    } while (!change(task, &word, step(word, to)));
+    } while (!change(task, &word, fw_word_step(word, to)));
     return true;
-}
-
-fw_duty fw_task_begin(fw_task *task, unsigned *run)
-{
-    uint32_t word = look(task);
-    do {
-        if (state_of(word) != FW_QUEUED)
-            return FW_DUTY_DROP;
-    } while (!change(task, &word, step_to_running(word)));
-    *run = run_of(word);
-    return FW_DUTY_RUN;
 }
 
 static bool runs(uint32_t word, unsigned run)
 {
     FW_ASSERT(run < FW_RUNS);
-    return state_of(word) == FW_RUNNING && run_of(word) == run;
+    return state_of(word) == FW_RUNNING && fw_task_run_of(word) == run;
 }
 
-/* The end of a running task: a cancel that was accepted goes before everything else. */
-static uint32_t end_of_run(uint32_t word, bool success)
-{
-    if (word & CANCEL)
-        return step(word, FW_CANCELLED);
-    return step(word, success ? FW_SUCCESS : FW_FAILURE);
-}
-
-fw_duty fw_task_finish(fw_task *task, unsigned run, bool success)
+fw_duty fw_task_end_run(fw_task *task, unsigned run, bool success)
 {
     uint32_t word = look(task);
     do {
         if (!runs(word, run))
             return FW_DUTY_DROP;
-    } while (!change(task, &word, end_of_run(word, success)));
+    } while (!change(task, &word, fw_word_end(word, success)));
     return FW_DUTY_END;
 }
 
@@ -130,21 +91,13 @@ fw_duty fw_task_retry(fw_task *task, unsigned run, unsigned references)
     uint32_t word = look(task);
     uint32_t next;
     do {
-        if (!runs(word, run))
+        if (!runs(word, run) || (word & FW_WORD_CANCEL))
             return FW_DUTY_DROP;
-        next = end_of_run(word, false);
-        if (state_of(next) == FW_FAILURE) {
-            next = step(next, FW_RETRYING);
-            next = (next & ~(uint32_t)RUN_MASK) | ((next + RUN_ONE) & RUN_MASK);
-            next += references * REFERENCE;
-        }
+        next = fw_word_step(fw_word_end(word, false), FW_RETRYING);
+        uint32_t next_run = (next + (1u << FW_WORD_RUN_SHIFT)) & FW_WORD_RUN;
+        next = ((next & ~(uint32_t)FW_WORD_RUN) | next_run) + references * FW_WORD_REFERENCE;
     } while (!change(task, &word, next));
-    return state_of(next) == FW_RETRYING ? FW_DUTY_WAIT : FW_DUTY_END;
-}
-
-fw_duty fw_task_expire(fw_task *task, unsigned run)
-{
-    return fw_task_finish(task, run, false);
+    return FW_DUTY_WAIT;
 }
 
 fw_duty fw_task_due(fw_task *task)
@@ -153,7 +106,7 @@ fw_duty fw_task_due(fw_task *task)
     do {
         if (state_of(word) != FW_SCHEDULED && state_of(word) != FW_RETRYING)
             return FW_DUTY_DROP;
-    } while (!change(task, &word, step(word, FW_QUEUED)));
+    } while (!change(task, &word, fw_word_step(word, FW_QUEUED)));
     return FW_DUTY_QUEUE;
 }
 
@@ -165,7 +118,7 @@ fw_duty fw_task_cancel(fw_task *task, fw_state *from)
         *from = state_of(word);
         if (fw_state_is_terminal(*from))
             return FW_DUTY_DROP;
-        next = *from == FW_RUNNING ? word | CANCEL : step(word, FW_CANCELLED);
+        next = *from == FW_RUNNING ? word | FW_WORD_CANCEL : fw_word_step(word, FW_CANCELLED);
     } while (!change(task, &word, next));
     return *from == FW_RUNNING ? FW_DUTY_LEAVE : FW_DUTY_END_UNRUN;
 }
@@ -178,7 +131,7 @@ fw_duty fw_task_settle(fw_task *task, bool success, fw_state *from)
         *from = state_of(word);
         if (fw_state_is_terminal(*from))
             return FW_DUTY_DROP;
-        next = end_of_run(step_to_running(word), success);
+        next = fw_word_end(step_to_running(word), success);
     } while (!change(task, &word, next));
     return *from == FW_RUNNING ? FW_DUTY_END : FW_DUTY_END_UNRUN;
 }
@@ -190,22 +143,22 @@ bool fw_task_runs(const fw_task *task, unsigned run)
 
 unsigned fw_task_references(const fw_task *task)
 {
-    return look(task) / REFERENCE;
+    return look(task) / FW_WORD_REFERENCE;
 }
 
 bool fw_task_give_back(fw_task *task, unsigned references)
 {
     /* [task-word] acq_rel: my use of the task is over before the last owner reclaims it. */
-    uint32_t word = fw_sub_acq_rel(&task->word, references * REFERENCE);
-    FW_ASSERT(word / REFERENCE >= references);
-    return word / REFERENCE == references;
+    uint32_t word = fw_sub_acq_rel(&task->word, references * FW_WORD_REFERENCE);
+    FW_ASSERT(word / FW_WORD_REFERENCE >= references);
+    return word / FW_WORD_REFERENCE == references;
 }
 
 void fw_task_retain(fw_task *task)
 {
     /* Relaxed: the caller has a reference or a read section already. */
-    uint32_t word = fw_add_relaxed(&task->word, REFERENCE);
-    FW_ASSERT(word / REFERENCE > 0 && word / REFERENCE < REFERENCES_MAX);
+    uint32_t word = fw_add_relaxed(&task->word, FW_WORD_REFERENCE);
+    FW_ASSERT(word / FW_WORD_REFERENCE > 0 && word / FW_WORD_REFERENCE < REFERENCES_MAX);
 }
 
 fw_state fw_task_state(const fw_task *task)
@@ -216,5 +169,5 @@ fw_state fw_task_state(const fw_task *task)
 bool fw_task_cancel_requested(const fw_task *task)
 {
     uint32_t word = look(task);
-    return (word & CANCEL) || fw_state_is_terminal(state_of(word));
+    return (word & FW_WORD_CANCEL) || fw_state_is_terminal(state_of(word));
 }

@@ -1,10 +1,11 @@
-/* engine/thread_slot.h - a small number for each living thread: where its own rows in shared tables
+/* engine/thread_slot.h - a small number for each living thread: where its own rows in tables
  * are.
  *
  * S1 two living threads never have the same slot, except FW_SLOT_SHARED.
  * S2 what a thread wrote to its rows is visible to the thread that gets the slot after it.
- * A thread that ends gives its slot back. When all slots are taken, further threads share slot 0,
- * whose rows must be written by read-modify-write. Any thread; wait-free after the first call.
+ * A thread that ends gives its slot back. When all slots are taken, further threads share slot
+ * 0, whose rows must be written by read-modify-write. Any thread; wait-free after the first
+ * call.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_THREAD_SLOT_H
 #define FW_ENGINE_THREAD_SLOT_H

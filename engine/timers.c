@@ -1,12 +1,12 @@
 /* engine/timers.c - inbox, wheel, sleep.
  *
- * nudge-note: the thread announces in `wake_at` until when it will sleep, and then looks once more
- * at everything: the inbox and the owner's round. Somebody else publishes first and looks at
- * `wake_at` after. All four are seq_cst, so either the second look meets the publication, or the
- * publisher meets the announcement and wakes the thread if that is too late for it. Whoever wakes
- * it takes the announcement away first, so that a burst of publishers costs one system call. The
- * futex word was read before the announcement: a wake-up that comes before the sleep makes the
- * sleep return at once.
+ * nudge-note: the thread announces in `wake_at` until when it will sleep, and then looks once
+ * more at everything: the inbox and the round of its owner. Somebody else publishes first and
+ * looks at `wake_at` after. All four are seq_cst, so either the second look meets the
+ * publication, or the publisher meets the announcement and wakes the thread if that is too late
+ * for it. Whoever wakes it takes the announcement away first, so that a burst of publishers
+ * costs one system call. The futex word was read before the announcement: a wake-up that comes
+ * before the sleep makes the sleep return at once.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/timers.h"
 

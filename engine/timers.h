@@ -1,13 +1,16 @@
 /* engine/timers.h - the thread that keeps time: a wheel that other threads hand alarms to.
  *
- * Roles: any thread adds alarms through a lock-free inbox; the timer thread owns the wheel, rings
- * what is due, and calls `round` each time it is awake for what its owner wants looked at
- * (deadlines of running tasks, the pool's tick). It sleeps until the next of all that, and not at
- * all longer. R1 an alarm rings once, not before its due time; or it is handed to `lapse`: when a
- * sweep finds it dead, or when the timers are destroyed. R2 no lost wake-up: who publishes
- * something by a seq_cst operation and then calls fw_timers_nudge with the time at which it
- * matters, can rely on a round at that time or before (nudge-note in timers.c). R3 dead alarms are
- * at most as many as live ones (plus a few thousand): sweeps double their distance.
+ * Roles: any thread adds alarms through a lock-free inbox; the timer thread owns the wheel,
+ * rings what is due, and calls `round` each time it is awake for what its owner wants looked at
+ * (deadlines of running tasks, the pool's tick). It sleeps until the next of all that, and not
+ * at all longer.
+ * R1 an alarm rings once, not before its due time; or it is handed to `lapse`: when a sweep
+ *    finds it dead, or when the timers are destroyed.
+ * R2 no lost wake-up: who publishes something by a seq_cst operation and then calls
+ *    fw_timers_nudge with the time at which it matters, can rely on a round at that time or
+ *    before (nudge-note in timers.c).
+ * R3 dead alarms are at most as many as live ones (plus a few thousand): sweeps double their
+ *    distance.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_TIMERS_H
 #define FW_ENGINE_TIMERS_H

@@ -1,11 +1,14 @@
-/* engine/watch.h - the deadline of the task that a thread runs, where the timer thread can see it.
+/* engine/watch.h - the deadline of the run that a thread is in, where the timer thread can see
+ * it.
  *
- * A task thread arms its watch when it begins a run that has a deadline and disarms it afterwards:
- * two stores and one. The timer thread looks at all watches now and then, awake first
- * (fw_watch_is_awake). V1 a look returns a task only if that task was being run by that thread
- * during the look; its deadline and run number belong to that run. V2 the looker must be in an RCU
- * read section: a task that it meets stays readable until that ends, because the thread disarms
- * before it lets go of the task. Wait-free.
+ * A task thread arms its watch when it begins a run that has a deadline and disarms it
+ * afterwards: two stores and one. The timer thread looks at all watches now and then, awake
+ * first (fw_watch_is_awake).
+ * V1 a look returns a task only if that task was being run by that thread during the look; its
+ *    deadline and run number belong to that run.
+ * V2 the looker must be in an RCU read section: a task that it meets stays readable until that
+ *    ends, because the thread disarms before it lets go of the task.
+ * Wait-free.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_WATCH_H
 #define FW_ENGINE_WATCH_H

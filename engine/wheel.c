@@ -1,11 +1,12 @@
 /* engine/wheel.c - ticks as numbers of eight digits in base 64, one level for each digit.
  *
- * A timer stands on the level of the highest digit in which its tick differs from `elapsed`, in the
- * slot of that digit of its tick: level 0: the next 64 ticks, one tick a slot; level 1: 64 ticks a
- * slot; level n: 64^n ticks a slot. Key invariant: all digits above its level are equal, and its
- * own digit is larger than that of `elapsed`. So the first occupied slot of the lowest occupied
- * level is the next one in time; when its first tick comes, its timers move to lower levels or are
- * due. Ticks count from the start and never wrap: eight digits are 89 years at 10 us, and what is
+ * A timer stands on the level of the highest digit in which its tick differs from `elapsed`, in
+ * the slot of that digit of its tick. Level 0 is the next 64 ticks, one tick a slot; level n
+ * has 64^n ticks a slot.
+ * Key invariant: all digits above its level are equal, and its own digit is larger than that of
+ * `elapsed`. So the first occupied slot of the lowest occupied level is the next one in time;
+ * when its first tick comes, its timers move to lower levels or are due.
+ * Ticks count from the start and never wrap: eight digits are 89 years at 10 us, and what is
  * due later still is treated as due then.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/wheel.h"

@@ -1,12 +1,12 @@
-/* engine/wheel.h - a hierarchical timer wheel: many timers, each a few steps of work, none too
- * early.
+/* engine/wheel.h - a hierarchical timer wheel: many timers, a few steps each, none too early.
  *
  * Pure: time is an argument, and the wheel neither allocates nor reads a clock. One owner.
- * W1 a timer comes out at the first fw_wheel_advance whose time is at or past its due time rounded
- * up to a tick; never before. W2 timers come out in the order of their ticks, those of one tick in
- * the order of adding. (One that was overdue when added counts as of that moment.) W3 adding is
- * O(1); a timer is moved at most once per level until it comes out. Timers are not removed one by
- * one: their owner marks them dead and sweeps now and then.
+ * W1 a timer comes out at the first fw_wheel_advance whose time is at or past its due time
+ *    rounded up to a tick; never before.
+ * W2 timers come out in the order of their ticks, those of one tick in the order of adding.
+ *    (One that was overdue when added counts as of that moment.)
+ * W3 adding is O(1); a timer is moved at most once per level until it comes out.
+ * Timers are not removed one by one: their owner marks them dead and sweeps now and then.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_WHEEL_H
 #define FW_ENGINE_WHEEL_H

@@ -1,6 +1,7 @@
 /* engine_stress_test.c - everything at once: many threads submit, cancel, schedule, complete and
  * look on, and afterwards each admitted task was done once, reclaimed once, and had an end that
- * fits its life. FW_SEED repeats a run's choices, FW_STRESS_SECONDS sets how long it goes on.
+ * fits its life.
+ * FW_SEED repeats a run's choices, FW_STRESS_SECONDS sets how long it goes on.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /* engine_test.c - tasks from admission to their end. Also covers engine/admission.c,
- * engine/runner.c, engine/stats.c and engine/memory.c; what time does to tasks is in
+ * engine/runner.c, engine/ending.c and engine/stats.c; what time does to tasks is in
  * engine_time_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "probe.h"
@@ -230,6 +230,7 @@ static void limits_refuse_and_come_back(void **state)
     assert_int_equal(fw_engine_refusal(), -FW_EFULL);
     for (unsigned i = 0; i < 4; i++)
         fw_engine_abandon(p.engine, tasks[i]);
+    fw_rcu_barrier();
     fw_engine_stats stats;
     fw_engine_snapshot(p.engine, &stats);
     assert_int_equal(stats.bytes_used, 0);
@@ -241,6 +242,7 @@ static void limits_refuse_and_come_back(void **state)
     fw_engine_snapshot(p.engine, &stats);
     assert_true(stats.bytes_used >= 60 * 1024 && stats.bytes_used <= stats.bytes_max);
     fw_engine_abandon(p.engine, large);
+    fw_rcu_barrier();
     assert_null(fw_engine_alloc(p.engine, 64 * 1024));
     assert_null(fw_engine_alloc(p.engine, SIZE_MAX));
     /* The limit holds over time too: what ended makes room after its grace period. */

@@ -69,29 +69,42 @@ static void beginning_is_for_queued_tasks(void **unused)
     (void)unused;
     for (unsigned from = FW_QUEUED; from < STATES; from++) {
         fw_task task;
-        unsigned run = 99;
+        uint32_t begun = 0;
         bring(&task, (fw_state)from);
-        fw_duty duty = fw_task_begin(&task, &run);
+        fw_duty duty = fw_task_begin(&task, &begun);
         assert_int_equal(duty, from == FW_QUEUED ? FW_DUTY_RUN : FW_DUTY_DROP);
         assert_int_equal(fw_task_state(&task), from == FW_QUEUED ? FW_RUNNING : from);
-        assert_int_equal(run, from == FW_QUEUED ? 0 : 99);
+        if (from != FW_QUEUED)
+            continue;
+        assert_int_equal(fw_task_run_of(begun), 0);
+        assert_true(fw_task_runs(&task, 0));
+        assert_int_equal(fw_task_begin(&task, &begun), FW_DUTY_DROP);
     }
 }
 
+/* Both ways to end a run: by its thread, which has the word, and by others, who have the number. */
 static void finishing_is_for_running_tasks(void **unused)
 {
     (void)unused;
+    fw_task running;
+    bring(&running, FW_RUNNING);
+    uint32_t begun = fw_load_relaxed(&running.word);
     for (unsigned from = FW_QUEUED; from < STATES; from++) {
         for (unsigned success = 0; success < 2; success++) {
-            fw_task task;
-            bring(&task, (fw_state)from);
-            fw_duty duty = fw_task_finish(&task, 0, success);
-            assert_int_equal(duty, from == FW_RUNNING ? FW_DUTY_END : FW_DUTY_DROP);
-            if (from == FW_RUNNING)
-                assert_int_equal(fw_task_state(&task), success ? FW_SUCCESS : FW_FAILURE);
-            else
-                assert_int_equal(fw_task_state(&task), from);
-            assert_int_equal(fw_task_references(&task), FW_TASK_REFERENCES);
+            fw_task one, other;
+            fw_state state = FW_UNKNOWN;
+            unsigned end = from != FW_RUNNING ? from : success ? FW_SUCCESS : FW_FAILURE;
+            fw_duty expected = from == FW_RUNNING ? FW_DUTY_END : FW_DUTY_DROP;
+            bring(&one, (fw_state)from);
+            bring(&other, (fw_state)from);
+            assert_int_equal(fw_task_end_run(&one, 0, success), expected);
+            fw_task_retain(&other); /* the word has changed since */
+            assert_int_equal(fw_task_finish(&other, &state, begun, success), expected);
+            assert_int_equal(fw_task_state(&one), end);
+            assert_int_equal(fw_task_state(&other), end);
+            assert_int_equal(state, from == FW_RUNNING ? end : FW_UNKNOWN);
+            assert_true(fw_task_has_only(&one, FW_TASK_REFERENCES));
+            assert_true(fw_task_has_only(&other, FW_TASK_REFERENCES + 1));
         }
     }
 }
@@ -125,7 +138,7 @@ static void cancelling_from_each_state(void **unused)
         } else if (from == FW_RUNNING) {
             assert_int_equal(duty, FW_DUTY_LEAVE);
             assert_int_equal(fw_task_state(&task), FW_RUNNING);
-            assert_int_equal(fw_task_finish(&task, 0, true), FW_DUTY_END);
+            assert_int_equal(fw_task_end_run(&task, 0, true), FW_DUTY_END);
             assert_int_equal(fw_task_state(&task), FW_CANCELLED);
         } else {
             assert_int_equal(duty, FW_DUTY_END_UNRUN);
@@ -163,7 +176,7 @@ static void a_cancel_survives_the_deadline(void **unused)
     bring(&task, FW_RUNNING);
     assert_false(fw_task_cancel_requested(&task));
     assert_int_equal(fw_task_cancel(&task, &was), FW_DUTY_LEAVE);
-    assert_int_equal(fw_task_expire(&task, 0), FW_DUTY_END);
+    assert_int_equal(fw_task_end_run(&task, 0, false), FW_DUTY_END);
     assert_int_equal(fw_task_state(&task), FW_CANCELLED);
     bring(&task, FW_RUNNING);
     assert_int_equal(fw_task_cancel(&task, &was), FW_DUTY_LEAVE);
@@ -171,8 +184,8 @@ static void a_cancel_survives_the_deadline(void **unused)
     assert_int_equal(fw_task_state(&task), FW_CANCELLED);
     bring(&task, FW_RUNNING);
     assert_int_equal(fw_task_cancel(&task, &was), FW_DUTY_LEAVE);
-    assert_int_equal(fw_task_retry(&task, 0, 2), FW_DUTY_END);
-    assert_int_equal(fw_task_state(&task), FW_CANCELLED);
+    assert_int_equal(fw_task_retry(&task, 0, 2), FW_DUTY_DROP);
+    assert_int_equal(fw_task_state(&task), FW_RUNNING);
     assert_int_equal(fw_task_references(&task), FW_TASK_REFERENCES);
 }
 
@@ -181,22 +194,26 @@ static void runs_do_not_answer_for_each_other(void **unused)
 {
     (void)unused;
     fw_task task;
-    unsigned run;
+    uint32_t begun = 0, last = 0;
     memset(&task, 0, sizeof task);
     fw_task_init(&task, FW_QUEUED);
-    for (unsigned i = 0; i < 3 * FW_RUNS; i++) {
-        assert_int_equal(fw_task_begin(&task, &run), FW_DUTY_RUN);
+    for (unsigned i = 0; i < 3 * FW_RUNS; i++, last = begun) {
+        fw_state state;
+        assert_int_equal(fw_task_begin(&task, &begun), FW_DUTY_RUN);
+        unsigned run = fw_task_run_of(begun);
         assert_int_equal(run, i % FW_RUNS);
         assert_true(fw_task_runs(&task, run));
         unsigned other = (run + 1 + i % (FW_RUNS - 1)) % FW_RUNS;
         assert_false(fw_task_runs(&task, other));
-        assert_int_equal(fw_task_finish(&task, other, true), FW_DUTY_DROP);
-        assert_int_equal(fw_task_expire(&task, other), FW_DUTY_DROP);
+        assert_int_equal(fw_task_end_run(&task, other, true), FW_DUTY_DROP);
         assert_int_equal(fw_task_retry(&task, other, 1), FW_DUTY_DROP);
+        if (i > 0)
+            assert_int_equal(fw_task_finish(&task, &state, last, true), FW_DUTY_DROP);
         assert_int_equal(fw_task_retry(&task, run, 2), FW_DUTY_WAIT);
         assert_int_equal(fw_task_state(&task), FW_RETRYING);
         assert_int_equal(fw_task_references(&task), FW_TASK_REFERENCES + 2);
         assert_false(fw_task_runs(&task, run));
+        assert_int_equal(fw_task_finish(&task, &state, begun, true), FW_DUTY_DROP);
         assert_false(fw_task_give_back(&task, 2));
         assert_int_equal(fw_task_due(&task), FW_DUTY_QUEUE);
     }
@@ -230,9 +247,10 @@ static bool try_to_end(fw_task *task, unsigned way)
         return duty == FW_DUTY_END_UNRUN;
     }
     if (way == 1) {
-        unsigned run;
-        return fw_task_begin(task, &run) == FW_DUTY_RUN &&
-               fw_task_finish(task, run, true) == FW_DUTY_END;
+        uint32_t begun;
+        fw_state state;
+        return fw_task_begin(task, &begun) == FW_DUTY_RUN &&
+               fw_task_finish(task, &state, begun, true) == FW_DUTY_END;
     }
     fw_duty duty = fw_task_settle(task, false, &was);
     return duty == FW_DUTY_END || duty == FW_DUTY_END_UNRUN;

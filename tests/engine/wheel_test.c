@@ -1,5 +1,4 @@
-/* wheel_test.c - timers come out in time and in order, at every distance. Pure: time is made up
- * here.
+/* wheel_test.c - timers come out in time and in order, at every distance. Pure: time is made up.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/wheel.h"
 

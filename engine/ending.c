@@ -1,0 +1,151 @@
+/* engine/ending.c - how tasks end other than by the thread that ran them, and what becomes of them.
+ *
+ * An end is a transition of the state word (engine/task), then stamp, done, unlink, count. After
+ * that the references of the one who ended it wait for a grace period, so that the index's
+ * reference is good for everybody who finds the task in a read section, and the usual last owner
+ * needs no read-modify-write at all. Covered by tests/engine/engine_test.c and
+ * tests/engine/engine_time_test.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine_priv.h"
+
+static void reclaim_private(void *object)
+{
+    fw_memory_free(&fw_engine_of(object)->memory, object);
+}
+
+void fw_engine_retire_private(fw_task *task)
+{
+    fw_rcu_retire(task, reclaim_private);
+}
+
+static inline void reclaim(void *object)
+{
+    fw_task *task = object;
+    fw_engine *engine = fw_engine_of(task);
+    if (engine->ops.reclaim)
+        engine->ops.reclaim(engine->ops.context, task);
+    fw_memory_free(&engine->memory, task);
+}
+
+/* A grace period after the unlinking: nobody can retain any more, so if nobody else has a
+ * reference, nobody will. */
+static inline void give_back(fw_task *task, unsigned references)
+{
+    if (FW_LIKELY(fw_task_has_only(task, references)) || fw_task_give_back(task, references))
+        reclaim(task);
+}
+
+static void give_back_1(void *object)
+{
+    give_back(object, 1);
+}
+
+static void give_back_2(void *object)
+{
+    give_back(object, 2);
+}
+
+static void give_back_3(void *object)
+{
+    give_back(object, 3);
+}
+
+static void give_back_chain(void *object)
+{
+    for (fw_task *task = object; task;) {
+        /* Relaxed: the retirement published it. */
+        fw_task *next = (fw_task *)(void *)fw_load_relaxed(&task->node.next);
+        if (next)
+            __builtin_prefetch(next, 1);
+        give_back(task, FW_TASK_REFERENCES);
+        task = next;
+    }
+}
+
+void fw_engine_retire_chain(fw_task *first)
+{
+    fw_rcu_retire(first, give_back_chain);
+}
+
+void fw_task_release(fw_engine *engine, fw_task *task)
+{
+    FW_DEBUG_ASSERT(fw_engine_of(task) == engine);
+    (void)engine;
+    if (fw_task_give_back(task, 1))
+        fw_rcu_retire(task, reclaim);
+}
+
+void fw_engine_end(fw_engine *engine, fw_task *task, int why, unsigned references,
+                   int64_t finished_wall_ns)
+{
+    static void (*const give_backs[])(void *object) = {NULL, give_back_1, give_back_2, give_back_3};
+    FW_ASSERT(references >= 1 && references <= FW_TASK_REFERENCES);
+    fw_state state = fw_task_state(task);
+    FW_ASSERT(fw_state_is_terminal(state));
+    /* Relaxed: as in fw_engine_stamp_end. */
+    fw_engine_stamp_end(task, fw_load_relaxed(&task->started_wall_ns), finished_wall_ns);
+    /* A cancel that was accepted while it ran has the last word. */
+    engine->ops.done(engine->ops.context, task, state == FW_CANCELLED ? FW_ENDED_BY_CANCEL : why);
+    fw_index_remove(&engine->index, task);
+    fw_counters_add(&engine->counters, fw_engine_counter_of(state), 1);
+    fw_rcu_retire(task, give_backs[references]);
+}
+
+void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state from)
+{
+    unsigned references = 2;
+    fw_counters_add(&engine->counters, FW_COUNT_ENDED_UNRUN, 1);
+    if (from == FW_SCHEDULED || from == FW_RETRYING) {
+        fw_counters_add(&engine->counters, FW_COUNT_WAITED, 1);
+        if (fw_engine_alarm_take(task))
+            references = 3;
+    }
+    fw_engine_end(engine, task, why, references, fw_wall_ns());
+}
+
+bool fw_engine_try_again(fw_engine *engine, fw_task *task, unsigned run, unsigned held, int why)
+{
+    if (!engine->ops.again || fw_engine_is_draining(engine))
+        return false;
+    int64_t due_ns = engine->ops.again(engine->ops.context, task, why);
+    if (due_ns <= 0 || fw_task_retry(task, run, 2 - held) != FW_DUTY_WAIT)
+        return false;
+    fw_counters_add(&engine->counters, FW_COUNT_WAITING, 1);
+    fw_counters_add(&engine->counters, FW_COUNT_RETRIED, 1);
+    /* Relaxed: one writer at a time, by the transition that brought us here. */
+    unsigned attempt = fw_load_relaxed(&task->attempt);
+    fw_store_relaxed(&task->attempt, (uint16_t)(attempt + 1));
+    fw_engine_alarm_due(engine, task, due_ns);
+    return true;
+}
+
+void fw_engine_expire(fw_engine *engine, fw_task *task, unsigned run)
+{
+    /* Its thread may go on long after the end. */
+    if (!fw_task_runs(task, run))
+        return;
+    bool again = fw_engine_try_again(engine, task, run, 0, FW_ENDED_BY_DEADLINE);
+    if (!again && fw_task_end_run(task, run, false) != FW_DUTY_END)
+        return;
+    fw_counters_add(&engine->counters, FW_COUNT_DEADLINE, 1);
+    if (!again)
+        fw_engine_end(engine, task, FW_ENDED_BY_DEADLINE, 1, fw_wall_ns());
+}
+
+void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attempt, bool success)
+{
+    FW_ASSERT(attempt > 0);
+    unsigned run = (attempt - 1) % FW_RUNS;
+    if (!success && fw_engine_try_again(engine, task, run, 1, FW_ENDED_BY_RUN))
+        return;
+    if (fw_task_end_run(task, run, success) == FW_DUTY_END)
+        fw_engine_end(engine, task, FW_ENDED_BY_RUN, 2, fw_wall_ns());
+    else
+        fw_task_release(engine, task);
+}
+
+void fw_engine_complete(fw_engine *engine, fw_task *task, bool success)
+{
+    /* Relaxed: it changes only after this run's end, which is what we bring. */
+    fw_engine_complete_attempt(engine, task, fw_load_relaxed(&task->attempt), success);
+}
