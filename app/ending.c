@@ -194,7 +194,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         fw_net_flush(life->net);
 }
 
-void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s)
+void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool acknowledge)
 {
     char text[384];
     int64_t wall = fw_wall_ns();
@@ -218,7 +218,7 @@ void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s)
     fw_cache_put(life->cache, &item, s->result_ttl_ns, fw_now_ns());
     fw_result_view view = fw_view_of_item(&item);
     view.id = s->id;
-    if (s->reply.form == FW_REPLY_FRAME)
+    if (s->reply.form == FW_REPLY_FRAME && acknowledge)
         fw_net_answer_accepted(life->net, &s->reply, &view);
     if (fw_reply_wants_result(&s->reply))
         fw_net_answer_result(life->net, &s->reply, &view);

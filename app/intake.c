@@ -30,6 +30,7 @@ typedef enum fate {
 typedef struct chunk {
     const fw_submission *items;
     size_t count;
+    bool batch;            /* one acknowledgement for all, which is not given here */
     fw_task *tasks[CHUNK]; /* ours, to be enqueued or scheduled */
     uint8_t fates[CHUNK];
     int64_t now_ns, wall_ns; /* wall_ns is read when somebody asks for a delay */
@@ -50,12 +51,13 @@ static bool is_held_back(const fw_lifecycle *life, const fw_submission *s, const
     return s->eta_wall_ns != 0 && c->wall_ns != 0 && s->eta_wall_ns - c->wall_ns > life->hold_ns;
 }
 
-static void answer_item(fw_lifecycle *life, const fw_submission *s, const fw_cache_item *item)
+static void answer_item(fw_lifecycle *life, const chunk *c, const fw_submission *s,
+                        const fw_cache_item *item)
 {
     fw_result_view view = fw_view_of_item(item);
     /* Relaxed: a count. */
     fw_add_relaxed(&life->from_cache, 1);
-    if (s->reply.form == FW_REPLY_FRAME)
+    if (s->reply.form == FW_REPLY_FRAME && !c->batch)
         fw_net_answer_accepted(life->net, &s->reply, &view);
     if (fw_reply_wants_result(&s->reply))
         fw_net_answer_result(life->net, &s->reply, &view);
@@ -104,9 +106,9 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
         if (spare)
             fw_engine_abandon(life->engine, spare);
         if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND)
-            answer_item(life, s, &item);
+            answer_item(life, c, s, &item);
         else
-            fw_lifecycle_end_unknown(life, s);
+            fw_lifecycle_end_unknown(life, s, !c->batch);
         return FATE_ENDED;
     }
     fw_task *task = spare ? spare : fw_engine_alloc(life->engine, fw_record_size(s));
@@ -123,7 +125,7 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
             return FATE_JOINED;
         }
         if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND) {
-            answer_item(life, s, &item);
+            answer_item(life, c, s, &item);
             fw_engine_abandon(life->engine, task);
             return FATE_ENDED;
         }
@@ -189,7 +191,7 @@ static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
         c->fates[i] = admit(life, c, i, spares ? spares[i] : NULL);
     /* journal-note: a durable record of c->tasks would be written here. */
     hand_over(life, c);
-    for (size_t i = 0; i < c->count; i++)
+    for (size_t i = 0; i < c->count && !c->batch; i++)
         acknowledge(life, c, i);
     fw_rcu_read_unlock();
 }
@@ -201,6 +203,7 @@ void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count
         chunk c;
         c.items = items + at;
         c.count = count - at < CHUNK ? count - at : CHUNK;
+        c.batch = false;
         c.wall_ns = 0;
         c.now_ns = fw_now_ns();
         for (size_t i = 0; i < c.count; i++)
@@ -239,6 +242,7 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
             chunk c;
             c.items = items + at;
             c.count = count - at < CHUNK ? count - at : CHUNK;
+            c.batch = true;
             c.wall_ns = 0;
             c.now_ns = fw_now_ns();
             accept_chunk(life, &c, spares + at);

@@ -31,6 +31,6 @@ void fw_lifecycle_done(void *context, fw_task *task, int why);
 /* When a failed run is followed by another: 0 never. */
 int64_t fw_lifecycle_again(void *context, fw_task *task, int why);
 /* Stores and answers a submission that ends without having been a task: a name nobody knows. */
-void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s);
+void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool acknowledge);
 
 #endif
