@@ -17,6 +17,7 @@ enum {
     FW_MISSES_MAX = 64, /* looks at an empty ring before its flag goes down */
     FW_STREAK_MAX =
         FW_BATCH_MAX + 64, /* own pieces before the ring is looked at; above any batch */
+    FW_STREAM_MIN = 16,    /* pieces between two idle times, smoothed, that make a stream */
     FW_NESTED_MAX = 64,    /* pieces inside pieces before a full deque goes to the ring */
     FW_RELAX_ROUNDS = 16   /* pauses between two looks of an active search */
 };
@@ -284,6 +285,8 @@ static bool fw_worker_search(fw_worker *worker, fw_work *out)
         fw_count(&worker->counters.spins, 1);
         if (fw_worker_stop(worker) != FW_STOP_NO)
             return false;
+        if (pool->search_yields && worker->stretch < FW_STREAM_MIN)
+            return false;
         if (round >= pool->search_rounds &&
             (pool->search_ns == 0 || fw_now_ns() - start_ns >= pool->search_ns))
             return false;
@@ -310,11 +313,23 @@ static void fw_worker_park(fw_worker *worker)
     fw_parker_sleep(&pool->parker, worker->index);
 }
 
+/* How many pieces this thread runs between two times without work; old stretches fade. */
+static void fw_worker_measure(fw_worker *worker)
+{
+    uint64_t ran = 0;
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        /* Relaxed: the owner's own. */
+        ran += fw_load_relaxed(&worker->counters.ran[level]);
+    worker->stretch = worker->stretch / 2 + (ran - worker->ran_before);
+    worker->ran_before = ran;
+}
+
 /* Without work: searches and sleeps until there is a piece (true) or the pool ends (false). */
 static bool fw_worker_idle(fw_worker *worker, fw_work *out)
 {
     fw_pool *pool = worker->pool;
     bool searching = false;
+    fw_worker_measure(worker);
     if (worker->until_pause != pool->config.batch)
         fw_worker_pause(worker);
     for (;;) {

@@ -36,6 +36,8 @@ struct fw_worker {
     uint64_t above;       /* signal bits that forbid going on with the own deque of that level */
     bool due[FW_LEVELS];  /* the ring comes before the own deque, once */
     unsigned until_pause; /* pieces */
+    uint64_t stretch;     /* pieces between two times without work, smoothed */
+    uint64_t ran_before;  /* the last of these times */
     unsigned nested;      /* pieces that run inside fw_worker_spawn */
     unsigned victim;      /* where the last steal worked */
     fw_work batch[FW_BATCH_MAX];
