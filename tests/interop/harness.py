@@ -396,6 +396,11 @@ class OnePlane(Case):
         cls.cp = Plane(*cls.flags)
         cls.addClassCleanup(cls.cp.close)
 
+    def setUp(self):
+        if self.cp.has_ended():
+            self.fail("the control plane did not survive an earlier test")
+        super().setUp()
+
     def tearDown(self):
         self.assertFalse(self.cp.has_ended(), self.cp.text()[-3000:])
 
