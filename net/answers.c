@@ -39,15 +39,24 @@ static void send_text(fw_gather *gather, const fw_reply_to *reply, const fw_buff
         fw_gather_message(gather, reply, (fw_span){text->data, text->len}, 1);
 }
 
+/* ---- Tasks: the two answers that there are many of keep the native form's path short ---- */
+
+static __attribute__((noinline)) void
+answer_in_json(fw_gather *gather, const fw_reply_to *reply, const fw_result_view *result,
+               void (*write)(fw_buffer *out, fw_reply_form form, const fw_result_view *result))
+{
+    fw_buffer *text = fw_gather_text(gather);
+    write(text, reply->form, result);
+    send_text(gather, reply, text);
+}
+
 void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result_view *result)
 {
     fw_gather *gather = gather_for(net, reply);
     if (!gather)
         return;
-    if (!is_framed(reply)) {
-        fw_buffer *text = fw_gather_text(gather);
-        fw_json_write_result(text, reply->form, result);
-        send_text(gather, reply, text);
+    if (FW_UNLIKELY(!is_framed(reply))) {
+        answer_in_json(gather, reply, result, fw_json_write_result);
     } else if (reply->flags & FW_WANTS_RESULT) {
         fw_frame_writer *writer = fw_gather_frame(gather, reply, fw_frame_result_size(result));
         if (!writer)
@@ -62,10 +71,8 @@ void fw_net_answer_accepted(fw_net *net, const fw_reply_to *reply, const fw_resu
     fw_gather *gather = gather_for(net, reply);
     if (!gather)
         return;
-    if (!is_framed(reply)) {
-        fw_buffer *text = fw_gather_text(gather);
-        fw_json_write_accepted(text, reply->form, state);
-        send_text(gather, reply, text);
+    if (FW_UNLIKELY(!is_framed(reply))) {
+        answer_in_json(gather, reply, state, fw_json_write_accepted);
         return;
     }
     fw_frame_writer *writer = fw_gather_frame(gather, reply, FW_FRAME_ACCEPTED_SIZE);

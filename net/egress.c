@@ -162,9 +162,10 @@ static size_t way_back(fw_exchange *exchange, unsigned char out[FW_DETOUR_BYTES]
     return len;
 }
 
-static void end_detour(fw_exchange *exchange, const fw_reply_to *reply, uint32_t uses)
+static __attribute__((noinline)) void end_detour(fw_exchange *exchange, const fw_reply_to *reply,
+                                                 uint32_t uses)
 {
-    if (FW_LIKELY(reply->detour == 0) || uses == 0)
+    if (reply->detour == 0 || uses == 0)
         return;
     fw_rcu_read_lock();
     fw_connection *connection = fw_exchange_find(exchange, reply->connection);
@@ -211,18 +212,14 @@ void fw_gather_message(fw_gather *gather, const fw_reply_to *reply, fw_span body
     end_detour(gather->exchange, reply, finishes);
 }
 
-fw_frame_writer *fw_gather_frame(fw_gather *gather, const fw_reply_to *reply, size_t size)
+/* Closes the open frame, if there is one, and begins another. */
+static __attribute__((noinline)) fw_frame_writer *begin_frame(fw_gather *gather,
+                                                              const fw_reply_to *reply, size_t size)
 {
     FW_ASSERT(reply->connection != 0 && reply->form == FW_REPLY_FRAME);
-    gather_place *place = place_for(gather, reply->connection);
-    if (FW_LIKELY(place->prefix > 0)) {
-        const fw_frame_writer *open = &place->writer;
-        if (!place->detoured && reply->detour == 0 && open->capacity - open->len >= size &&
-            open->count < FW_FRAME_ITEMS_MAX)
-            return &place->writer;
-        close_frame(place);
-    }
     unsigned char words[FW_DETOUR_BYTES];
+    gather_place *place = place_for(gather, reply->connection);
+    close_frame(place);
     size_t words_len = way_back(gather->exchange, words, reply);
     if (words_len == 0 || !make_room(gather, place, PREFIX_MAX + FW_FRAME_HEADER + size)) {
         fw_gather_give_up(gather, reply);
@@ -238,12 +235,36 @@ fw_frame_writer *fw_gather_frame(fw_gather *gather, const fw_reply_to *reply, si
     return &place->writer;
 }
 
+/* A frame that goes the direct way takes records for all requests of its connection. */
+static inline bool joins(const gather_place *place, const fw_reply_to *reply, size_t size)
+{
+    return place->connection == reply->connection && place->prefix > 0 && !place->detoured &&
+           reply->detour == 0 && place->writer.capacity - place->writer.len >= size &&
+           place->writer.count < FW_FRAME_ITEMS_MAX;
+}
+
+/* Not the connection that was answered last, or its frame is full. */
+static __attribute__((noinline)) fw_frame_writer *
+another_frame(fw_gather *gather, const fw_reply_to *reply, size_t size)
+{
+    gather_place *place = place_for(gather, reply->connection);
+    return joins(place, reply, size) ? &place->writer : begin_frame(gather, reply, size);
+}
+
+fw_frame_writer *fw_gather_frame(fw_gather *gather, const fw_reply_to *reply, size_t size)
+{
+    gather_place *place = gather->last;
+    return FW_LIKELY(joins(place, reply, size)) ? &place->writer
+                                                : another_frame(gather, reply, size);
+}
+
 void fw_gather_recorded(fw_gather *gather, const fw_reply_to *reply, uint32_t finishes)
 {
     gather_place *place = gather->last;
-    FW_ASSERT(place->connection == reply->connection && place->prefix > 0);
+    FW_DEBUG_ASSERT(place->connection == reply->connection && place->prefix > 0);
     place->parcel->answers += finishes;
-    end_detour(gather->exchange, reply, finishes);
+    if (FW_UNLIKELY(reply->detour != 0))
+        end_detour(gather->exchange, reply, finishes);
 }
 
 void fw_gather_flush(fw_gather *gather)

@@ -30,6 +30,7 @@ typedef struct desk {
     size_t calls;       /* of submit */
     fw_submission last; /* spans are gone */
     char last_name[64];
+    char refused[256]; /* ids of the batch that was refused last, with their count in front */
 } desk;
 
 static inline fw_span desk_text(const char *text)
@@ -116,6 +117,19 @@ static inline void desk_batch(void *context, const fw_submission *items, size_t 
     free(ids);
 }
 
+static inline void desk_batch_refused(void *context, const fw_span *ids, size_t count,
+                                      const char *error)
+{
+    desk *d = context;
+    pthread_mutex_lock(&d->lock);
+    snprintf(d->refused, sizeof d->refused, "%zu", count);
+    for (size_t i = 0; i < count; i++)
+        snprintf(d->refused + strlen(d->refused), sizeof d->refused - strlen(d->refused), " %.*s",
+                 (int)ids[i].len, ids[i].ptr);
+    assert_non_null(error);
+    pthread_mutex_unlock(&d->lock);
+}
+
 static inline void desk_query(void *context, const fw_query *query)
 {
     desk *d = context;
@@ -166,6 +180,7 @@ static inline desk *desk_open(const fw_net_config *config)
     fw_net_ops ops = {.context = d,
                       .submit = desk_submit,
                       .submit_batch = desk_batch,
+                      .batch_refused = desk_batch_refused,
                       .query = desk_query,
                       .registration = desk_registration};
     if (fw_net_start(&d->net, error, sizeof error, config, &ops) != 0)
