@@ -219,22 +219,24 @@ static void follow(fw_client *c, int64_t deadline_ns)
 int fw_client_wait(fw_client *c, fw_until *until, int64_t deadline_ns)
 {
     fw_completions out;
-    out.count = out.ran = 0;
+    bool looked = false;
     int rc = 0;
+    out.count = out.ran = 0;
     while (!satisfied(c, until, &out)) {
         if (c->closing) {
             rc = -FW_ECLOSED;
             break;
         }
         int64_t now = deadline_ns == INT64_MAX ? 0 : fw_now_ns();
-        if (now >= deadline_ns) {
+        if (now >= deadline_ns && (looked || c->led)) {
             rc = -FW_ETIME;
             break;
         }
         if (c->led)
             follow(c, deadline_ns);
         else
-            lead(c, &out, milliseconds_left(deadline_ns, now));
+            lead(c, &out, now >= deadline_ns ? 0 : milliseconds_left(deadline_ns, now));
+        looked = true; /* also without any time: what is ready is served */
     }
     until->ran = out.ran;
     if (c->sleepers > 0 && !c->led)

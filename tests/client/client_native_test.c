@@ -1,6 +1,7 @@
 /* The client against a control plane that speaks frames: net/client.c, net/client_core.c,
  * net/client_open.c, net/client_native.c, net/client_discovery.c, net/client_result.c.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -357,6 +358,34 @@ static void ends_what_nobody_can_answer(void **state)
     peer_stop(&p);
 }
 
+/* As an event loop does it: never sleeping in the client, only when its descriptor is readable. */
+static void reconnects_from_an_event_loop(void **state)
+{
+    (void)state;
+    peer p;
+    peer_start(&p, keeps_silent, NULL);
+    memset(&counted, 0, sizeof(counted));
+    fw_client *c = open_at(&p, 8, 0);
+    struct pollfd ready = {.fd = fw_fd(c), .events = POLLIN};
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(send_number(c, i, 0), 0);
+    fw_flush(c);
+    peer_stop(&p);
+    p.script = peer_native;
+    /* Long enough that the first try finds nobody. */
+    for (int looks = 0; looks < 3; looks++) {
+        assert_int_equal(poll(&ready, 1, 20000), 1);
+        assert_int_equal(fw_dispatch(c, 0), 0);
+    }
+    peer_restart(&p);
+    while (counted.done < 10) {
+        assert_int_equal(poll(&ready, 1, 20000), 1);
+        assert_true(fw_dispatch(c, 0) >= 0);
+    }
+    fw_client_close(c);
+    peer_stop(&p);
+}
+
 static void survives_a_restart(void **state)
 {
     (void)state;
@@ -510,6 +539,7 @@ int main(void)
         cmocka_unit_test(gives_up_waiting_in_time),
         cmocka_unit_test(sends_again_what_is_unanswered),
         cmocka_unit_test(ends_what_nobody_can_answer),
+        cmocka_unit_test(reconnects_from_an_event_loop),
         cmocka_unit_test(survives_a_restart),
         cmocka_unit_test(may_submit_and_close_in_callbacks),
         cmocka_unit_test(serves_many_threads),
