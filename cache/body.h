@@ -11,8 +11,8 @@ struct fw_cache {
     /* Immutable after create. */
     unsigned shard_count, shard_mask;
     size_t fixed_bytes; /* of the empty cache */
-    /* The sweeper's. */
-    unsigned sweep_at;
+    /* Shared, atomic. */
+    fw_atomic(unsigned) sweep_at; /* where the next sweep begins */
     /* Shared; see there. */
     fw_bounds bounds;
     fw_tally tally[FW_TALLY_SEATS];

@@ -170,29 +170,31 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
 {
     FW_ASSERT(now_ns >= 0);
     fw_bounds *bounds = &cache->bounds;
-    /* Relaxed, all: settings. */
-    if (FW_UNLIKELY(ttl_ns <= 0)) {
-        if (ttl_ns < 0)
-            return -FW_EINVAL;
-    }
-    int64_t ttl = ttl_ns > 0 ? ttl_ns : fw_load_relaxed(&bounds->ttl_ns);
-    if (FW_UNLIKELY(fw_load_relaxed(&bounds->entries_max) == 0))
-        return 0;
-    size_t bytes = fw_entry_bytes(item);
-    if (FW_UNLIKELY(bytes == 0 || bytes > UINT32_MAX ||
-                    bytes + cache->fixed_bytes > fw_load_relaxed(&bounds->bytes_max)))
-        return -FW_EBIG;
     uint64_t hash = fw_hash(item->key);
     fw_shard *shard = shard_of(cache, hash);
+    /* Relaxed, all: settings, and an address to load early. */
     fw_table_prefetch(fw_load_relaxed(&shard->table), hash);
+    int64_t ttl = ttl_ns == 0 ? fw_load_relaxed(&bounds->ttl_ns) : ttl_ns;
+    if (FW_UNLIKELY(ttl < 0))
+        return -FW_EINVAL;
+    if (FW_UNLIKELY(fw_load_relaxed(&bounds->entries_max) == 0))
+        return 0;
+    fw_entry_plan plan = fw_entry_plan_of(item);
+    if (FW_UNLIKELY(plan.bytes - 1 >= UINT32_MAX ||
+                    plan.bytes + cache->fixed_bytes > fw_load_relaxed(&bounds->bytes_max)))
+        return -FW_EBIG;
     int64_t expires_ns = now_ns <= INT64_MAX - ttl ? now_ns + ttl : INT64_MAX;
-    fw_entry *entry = fw_entry_create(item, expires_ns, now_ns);
+    fw_entry *entry = fw_entry_create(item, &plan, expires_ns, now_ns);
     if (FW_UNLIKELY(!entry))
         return -FW_ENOMEM;
+    /* A reader's look first: whoever waits for memory should not hold a lock meanwhile. */
+    fw_rcu_read_lock();
+    fw_shard_find(shard, hash, item->key);
+    fw_rcu_read_unlock();
     const fw_shard *other = &cache->shards[(hash >> 40) & cache->shard_mask];
-    int status = fw_shard_put(shard, entry, bytes, hash, now_ns, other);
+    int status = fw_shard_put(shard, entry, plan.bytes, hash, now_ns, other);
     if (FW_UNLIKELY(status < 0)) {
-        fw_entry_reclaim(entry);
+        fw_entry_free(entry);
         return status;
     }
     if (FW_UNLIKELY(excess_entries(bounds) > 0 || excess_bytes(bounds) > 0))
@@ -206,6 +208,12 @@ fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool p
     uint64_t hash = fw_hash(key);
     const fw_shard *shard = shard_of(cache, hash);
     fw_entry *entry = fw_shard_find(shard, hash, key);
+    bool departed = FW_UNLIKELY(!entry) && fw_departed_has(&shard->departed, hash);
+    /* expired-note: the key may have come after the first look and be about to leave, already noted
+     * as departed. It was here when that was noted, so if it is missed now, it has been here and is
+     * gone. */
+    if (FW_UNLIKELY(departed))
+        entry = fw_shard_find(shard, hash, key);
     if (FW_LIKELY(entry && now_ns <= entry->expires_ns)) {
         fw_entry_read(entry, out);
         if (!peek) {
@@ -214,7 +222,7 @@ fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool p
         }
         return FW_CACHE_FOUND;
     }
-    bool expired = entry || fw_departed_has(&shard->departed, hash);
+    bool expired = entry || departed;
     if (!peek) {
         fw_tally_count(cache->tally, FW_TALLY_MISSES);
         if (expired)
@@ -241,17 +249,19 @@ bool fw_cache_remove(fw_cache *cache, fw_key key)
 size_t fw_cache_sweep(fw_cache *cache, int64_t now_ns)
 {
     size_t gone = 0, work = SWEEP_WORK;
+    /* Relaxed, both: whoever sweeps, every shard has its turn. */
+    unsigned at = fw_load_relaxed(&cache->sweep_at);
     for (unsigned i = 0; i < cache->shard_count && work > 0; i++) {
-        fw_shard *shard = &cache->shards[cache->sweep_at];
         size_t took;
         do {
-            took = fw_shard_sweep(shard, now_ns, &work);
+            took = fw_shard_sweep(&cache->shards[at], now_ns, &work);
             gone += took;
         } while (took == FW_SHARD_VICTIMS && work > 0);
         /* The next sweep goes on where this one ran out of work. */
         if (work > 0)
-            cache->sweep_at = (cache->sweep_at + 1) & cache->shard_mask;
+            at = (at + 1) & cache->shard_mask;
     }
+    fw_store_relaxed(&cache->sweep_at, at);
     trim(cache, NULL, now_ns, SWEEP_WORK);
     fw_rcu_flush();
     return gone;

@@ -6,10 +6,12 @@
  * is first asked for. SPDX-License-Identifier: Apache-2.0 */
 #include "cache/entry.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/rcu.h"
 #include "base/slab.h"
 
 enum {
@@ -39,7 +41,7 @@ enum {
 
 static fw_atomic(fw_slab *) slabs[CLASSES];
 
-static unsigned class_of(size_t bytes)
+static inline unsigned class_of(size_t bytes)
 {
     FW_DEBUG_ASSERT(bytes <= LARGEST);
     if (bytes <= 256)
@@ -51,7 +53,7 @@ static unsigned class_of(size_t bytes)
     return 29 + (unsigned)((bytes - 1025) / 128);
 }
 
-static size_t class_bytes(unsigned size_class)
+static inline size_t class_bytes(unsigned size_class)
 {
     FW_DEBUG_ASSERT(size_class < CLASSES);
     if (size_class < 13)
@@ -85,37 +87,78 @@ static inline fw_slab *slab_of(unsigned size_class)
     return FW_LIKELY(slab) ? slab : new_slab(size_class);
 }
 
-static inline bool has_stamps(const fw_cache_item *item)
+/* ahead-note: a block that comes from a slab was given back by liburcu's thread some milliseconds
+ * ago, and its lines are in nobody's near cache. So each thread takes the block for its next entry
+ * of a class when it fills this one, and starts loading it. */
+enum { LINES_AHEAD = 4 };
+static _Thread_local char *ahead[CLASSES];
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+static void give_back_ahead(void *unused)
 {
-    return (item->created_wall_ns | item->started_wall_ns | item->finished_wall_ns) != 0;
+    (void)unused;
+    for (unsigned i = 0; i < CLASSES; i++) {
+        if (ahead[i])
+            fw_slab_free(slab_of(i), ahead[i]);
+        ahead[i] = NULL;
+    }
 }
 
-static inline bool has_sizes(const fw_cache_item *item)
+static void make_exit_key(void)
 {
-    return (item->error.len | item->callback.len | item->request.len) != 0;
+    FW_ASSERT(pthread_key_create(&exit_key, give_back_ahead) == 0);
 }
 
-static inline size_t plain_bytes(const fw_cache_item *item)
+static void *first_block(fw_slab *slab)
 {
-    return sizeof(fw_entry) + (has_stamps(item) ? sizeof(entry_stamps) : 0) +
-           (has_sizes(item) ? sizeof(entry_sizes) : 0) + item->id.len + item->name.len +
-           item->result.len + item->error.len + item->callback.len + item->request.len;
+    pthread_once(&exit_once, make_exit_key);
+    /* Any value but NULL makes the exit function run. */
+    FW_ASSERT(pthread_setspecific(exit_key, ahead) == 0);
+    return fw_slab_alloc(slab);
 }
 
-static inline size_t block_bytes(size_t plain)
+/* => NULL: no memory. */
+static inline void *take_block(unsigned size_class)
 {
-    if (FW_LIKELY(plain <= LARGEST))
-        return class_bytes(class_of(plain));
-    return (plain + HEAP_HEAD + HEAP_STEP - 1) / HEAP_STEP * HEAP_STEP;
+    fw_slab *slab = slab_of(size_class);
+    if (FW_UNLIKELY(!slab))
+        return NULL;
+    char *block = ahead[size_class], *next = fw_slab_alloc(slab);
+    ahead[size_class] = next;
+    for (unsigned i = 0; next && i < LINES_AHEAD; i++)
+        __builtin_prefetch(next + i * FW_CACHE_LINE, 1);
+    return FW_LIKELY(block) ? block : first_block(slab);
 }
 
-size_t fw_entry_bytes(const fw_cache_item *item)
+fw_entry_plan fw_entry_plan_of(const fw_cache_item *item)
 {
-    if (item->id.len > FW_ID_MAX || item->name.len > UINT16_MAX || item->result.len > UINT32_MAX ||
-        item->error.len > UINT32_MAX || item->callback.len > UINT32_MAX ||
-        item->request.len > UINT32_MAX)
-        return 0;
-    return block_bytes(plain_bytes(item));
+    /* One look at all lengths: a part that is too long shows in the high half. */
+    size_t rare = item->error.len | item->callback.len | item->request.len;
+    if (FW_UNLIKELY(item->id.len > FW_ID_MAX || item->name.len > UINT16_MAX ||
+                    (item->result.len | rare) > UINT32_MAX))
+        return (fw_entry_plan){.bytes = 0};
+    fw_entry_plan plan = {.parts = item->level & LEVEL_MASK};
+    plan.plain = sizeof(fw_entry) + item->id.len + item->name.len + item->result.len;
+    if ((item->created_wall_ns | item->started_wall_ns | item->finished_wall_ns) != 0) {
+        plan.parts |= FW_ENTRY_STAMPS;
+        plan.plain += sizeof(entry_stamps);
+    }
+    if (rare) {
+        plan.parts |= FW_ENTRY_SIZES;
+        plan.plain +=
+            sizeof(entry_sizes) + item->error.len + item->callback.len + item->request.len;
+    }
+    if (item->error.ptr)
+        plan.parts |= FW_ENTRY_ERROR;
+    if (FW_LIKELY(plan.plain <= LARGEST)) {
+        plan.size_class = (uint8_t)class_of(plan.plain);
+        plan.bytes = class_bytes(plan.size_class);
+    } else {
+        plan.size_class = FROM_HEAP;
+        plan.bytes = (plan.plain + HEAP_HEAD + HEAP_STEP - 1) / HEAP_STEP * HEAP_STEP;
+    }
+    return plan;
 }
 
 static inline char *append(char *at, fw_span text)
@@ -126,45 +169,32 @@ static inline char *append(char *at, fw_span text)
     return at + text.len;
 }
 
-static void fill(fw_entry *entry, const fw_cache_item *item)
+static inline void fill(char *at, const fw_cache_item *item, unsigned parts)
 {
-    unsigned parts = item->level & LEVEL_MASK;
-    char *at = entry->rest;
-    if (has_stamps(item)) {
+    if (parts & FW_ENTRY_STAMPS) {
         entry_stamps stamps = {item->created_wall_ns, item->started_wall_ns,
                                item->finished_wall_ns};
-        parts |= FW_ENTRY_STAMPS;
         memcpy(at, &stamps, sizeof stamps);
         at += sizeof stamps;
     }
-    if (has_sizes(item)) {
+    if (parts & FW_ENTRY_SIZES) {
         entry_sizes sizes = {(uint32_t)item->error.len, (uint32_t)item->callback.len,
                              (uint32_t)item->request.len};
-        parts |= FW_ENTRY_SIZES;
         memcpy(at, &sizes, sizeof sizes);
         at += sizeof sizes;
     }
-    if (item->error.ptr)
-        parts |= FW_ENTRY_ERROR;
-    entry->level_and_parts = (uint8_t)parts;
     at = append(append(append(at, item->id), item->name), item->result);
     if (parts & FW_ENTRY_SIZES)
         append(append(append(at, item->error), item->callback), item->request);
 }
 
-fw_entry *fw_entry_create(const fw_cache_item *item, int64_t expires_ns, int64_t now_ns)
+fw_entry *fw_entry_create(const fw_cache_item *item, const fw_entry_plan *plan, int64_t expires_ns,
+                          int64_t now_ns)
 {
-    FW_ASSERT(item->status < FW_UNKNOWN);
-    FW_ASSERT(item->level < FW_LEVELS);
-    size_t plain = plain_bytes(item);
-    unsigned size_class = plain <= LARGEST ? class_of(plain) : FROM_HEAP;
-    fw_entry *entry;
-    if (FW_LIKELY(size_class != FROM_HEAP)) {
-        fw_slab *slab = slab_of(size_class);
-        entry = slab ? fw_slab_alloc(slab) : NULL;
-    } else {
-        entry = malloc(plain);
-    }
+    FW_ASSERT(item->status < FW_UNKNOWN && item->level < FW_LEVELS);
+    FW_DEBUG_ASSERT(plan->bytes >= plan->plain);
+    fw_entry *entry = FW_LIKELY(plan->size_class != FROM_HEAP) ? take_block(plan->size_class)
+                                                               : malloc(plan->plain);
     if (FW_UNLIKELY(!entry))
         return NULL;
     entry->key = item->key;
@@ -175,10 +205,11 @@ fw_entry *fw_entry_create(const fw_cache_item *item, int64_t expires_ns, int64_t
     entry->result_bytes = (uint32_t)item->result.len;
     entry->name_bytes = (uint16_t)item->name.len;
     entry->attempt = item->attempt;
-    entry->size_class = (uint8_t)size_class;
+    entry->size_class = plan->size_class;
     entry->status = (uint8_t)item->status;
     entry->id_bytes = (uint8_t)item->id.len;
-    fill(entry, item);
+    entry->level_and_parts = plan->parts;
+    fill(entry->rest, item, plan->parts);
     return entry;
 }
 
@@ -216,14 +247,38 @@ void fw_entry_read(const fw_entry *entry, fw_cache_item *out)
     out->request = (fw_span){at + sizes.callback_bytes, sizes.request_bytes};
 }
 
-void fw_entry_reclaim(void *object)
+void fw_entry_free(fw_entry *entry)
 {
-    fw_entry *entry = object;
     FW_ASSERT(entry->size_class < CLASSES || entry->size_class == FROM_HEAP);
     if (entry->size_class == FROM_HEAP)
         free(entry);
     else
         fw_slab_free(slab_of(entry->size_class), entry);
+}
+
+/* retire-note: a retired entry's address carries its size class in the top byte, which is 0 in all
+ * addresses of a process, so that liburcu's thread gives blocks back without touching them: each
+ * touch would pull a line out of the cache of the thread that will use it next. */
+enum { CLASS_SHIFT = 56 };
+
+static void reclaim_block(void *object)
+{
+    uintptr_t word = (uintptr_t)object;
+    unsigned size_class = (unsigned)(word >> CLASS_SHIFT) - 1;
+    FW_ASSERT(size_class < CLASSES);
+    fw_slab_free(slab_of(size_class), (void *)(word & ~((uintptr_t)0xff << CLASS_SHIFT)));
+}
+
+void fw_entry_retire(fw_entry *entry)
+{
+    if (FW_UNLIKELY(entry->size_class == FROM_HEAP)) {
+        fw_rcu_retire(entry, free);
+        return;
+    }
+    uintptr_t word = (uintptr_t)entry;
+    FW_DEBUG_ASSERT(word >> CLASS_SHIFT == 0);
+    fw_rcu_retire((void *)(word | (uintptr_t)(entry->size_class + 1) << CLASS_SHIFT),
+                  reclaim_block);
 }
 
 unsigned fw_entry_classes(void)

@@ -1,7 +1,7 @@
 /* cache/entry.h - one finished result: a header, and behind it the texts, in one block.
  *
  * An entry is written by one thread, published through the table, and immutable from then on but
- * for its recency mark. It is reclaimed by fw_rcu_retire(entry, fw_entry_reclaim).
+ * for its recency mark, until fw_entry_retire.
  *
  * Layout: header | stamps, if any is set | sizes, if any is set | id | name | result | error |
  * callback | request. The mark is the time of the last use, doubled, plus one if a reader set it
@@ -38,16 +38,24 @@ typedef struct fw_entry {
 } fw_entry;
 _Static_assert(sizeof(fw_entry) == 48, "the header of an entry has grown");
 
-/* What a block of this item takes, as the allocator counts. 0: a part is longer than an entry can
- * say. */
-size_t fw_entry_bytes(const fw_cache_item *item);
+/* What an entry of an item takes. */
+typedef struct fw_entry_plan {
+    size_t bytes; /* of the block, as the allocator counts; 0: a part is longer than an entry can
+                     say */
+    size_t plain;
+    uint8_t parts, size_class;
+} fw_entry_plan;
+fw_entry_plan fw_entry_plan_of(const fw_cache_item *item);
 /* A private entry with copies of all texts; `node` is the shard's to set. NULL: no memory. Any
  * thread. */
-fw_entry *fw_entry_create(const fw_cache_item *item, int64_t expires_ns, int64_t now_ns);
+fw_entry *fw_entry_create(const fw_cache_item *item, const fw_entry_plan *plan, int64_t expires_ns,
+                          int64_t now_ns);
 /* Points `out` into the entry. Wait-free. */
 void fw_entry_read(const fw_entry *entry, fw_cache_item *out);
-/* Frees an entry that no reader can see (any more). Any thread. */
-void fw_entry_reclaim(void *entry);
+/* Frees an entry that no reader can see. Any thread. */
+void fw_entry_free(fw_entry *entry);
+/* Frees an entry that has left the table, after the readers of now. Any thread. */
+void fw_entry_retire(fw_entry *entry);
 
 /* The number of slab classes and what the slab of one holds, for tests and figures. */
 unsigned fw_entry_classes(void);

@@ -11,6 +11,17 @@ void fw_expiry_init(fw_expiry *expiry)
     *expiry = (fw_expiry){.at_s = 0};
 }
 
+/* Puts a node where it belongs as seen from `second`, in another slot than that second's. */
+static void relink(fw_nodes *nodes, uint32_t index, int64_t second)
+{
+    fw_node *at = nodes->at;
+    at[at[index].sooner].later = at[index].later;
+    at[at[index].later].sooner = at[index].sooner;
+    int64_t due = fw_expiry_second(at[index].entry->expires_ns);
+    FW_ASSERT(due >= second);
+    fw_expiry_link(nodes, fw_expiry_slot(due, second), index);
+}
+
 /* Nodes of a slot come nearer, as seen from `second`. => false: work ran out. */
 static bool bring_nearer(fw_nodes *nodes, uint32_t slot, int64_t second, size_t *work)
 {
@@ -19,12 +30,7 @@ static bool bring_nearer(fw_nodes *nodes, uint32_t slot, int64_t second, size_t 
         if (*work == 0)
             return false;
         --*work;
-        uint32_t index = at[slot].later;
-        at[at[index].sooner].later = at[index].later;
-        at[at[index].later].sooner = at[index].sooner;
-        int64_t due = fw_expiry_second(at[index].entry->expires_ns);
-        FW_ASSERT(due >= second && fw_expiry_slot(due, second) != slot);
-        fw_expiry_link(nodes, fw_expiry_slot(due, second), index);
+        relink(nodes, at[slot].later, second);
     }
     return true;
 }
@@ -52,10 +58,17 @@ uint32_t fw_expiry_due(fw_expiry *expiry, fw_nodes *nodes, int64_t now_s, size_t
         int64_t second = expiry->at_s + 1;
         if (second % FW_WHEEL_SLOTS == 0 && !turn_outer(nodes, second, work))
             break;
-        uint32_t slot = (uint32_t)(second % FW_WHEEL_SLOTS);
-        if (nodes->at[slot].later != slot)
-            return nodes->at[slot].later;
-        expiry->at_s = second;
+        uint32_t slot = (uint32_t)(second % FW_WHEEL_SLOTS), first = nodes->at[slot].later;
+        if (first == slot) {
+            expiry->at_s = second;
+            continue;
+        }
+        if (fw_expiry_second(nodes->at[first].entry->expires_ns) <= second)
+            return first;
+        if (*work == 0)
+            break;
+        --*work;
+        relink(nodes, first, second);
     }
     return FW_NODE_NONE;
 }

@@ -68,6 +68,7 @@ static inline void fw_expiry_add(fw_expiry *expiry, fw_nodes *nodes, uint32_t in
     expiry->count++;
 }
 
+/* A node leaves. One whose entry was replaced need not, if the new one does not expire sooner. */
 static inline void fw_expiry_remove(fw_expiry *expiry, fw_nodes *nodes, uint32_t index)
 {
     fw_node *at = nodes->at;

@@ -26,10 +26,8 @@ void fw_nodes_fini(fw_nodes *nodes)
     *nodes = (fw_nodes){.at = NULL};
 }
 
-bool fw_nodes_reserve(fw_nodes *nodes, uint32_t likely)
+bool fw_nodes_grow(fw_nodes *nodes, uint32_t likely)
 {
-    if (nodes->free != FW_NODE_NONE || nodes->made < nodes->capacity)
-        return true;
     FW_ASSERT(nodes->capacity < UINT32_MAX / 2);
     uint32_t used = nodes->capacity - FW_NODE_SENTINELS;
     uint32_t more = used < likely && used * 2 > likely ? likely - used : used / 4 + 64;

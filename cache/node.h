@@ -37,11 +37,15 @@ typedef struct fw_nodes {
 /* => false: no memory. */
 bool fw_nodes_init(fw_nodes *nodes, uint32_t count);
 void fw_nodes_fini(fw_nodes *nodes);
-/* Makes sure that one can be taken; grows towards `likely` nodes. Moves the array. => false: no
- * memory. */
-bool fw_nodes_reserve(fw_nodes *nodes, uint32_t likely);
+/* Grows towards `likely` nodes. Moves the array. => false: no memory. */
+bool fw_nodes_grow(fw_nodes *nodes, uint32_t likely);
 
-/* Takes a node that fw_nodes_reserve promised. */
+static inline bool fw_nodes_has_free(const fw_nodes *nodes)
+{
+    return nodes->free != FW_NODE_NONE || nodes->made < nodes->capacity;
+}
+
+/* Takes a node; there must be a free one. */
 static inline uint32_t fw_node_take(fw_nodes *nodes)
 {
     uint32_t index = nodes->free;

@@ -33,14 +33,6 @@ static inline void append(fw_nodes *nodes, uint32_t sentinel, uint32_t index)
     at[sentinel].older = index;
 }
 
-void fw_recency_remove(fw_nodes *nodes, uint32_t index)
-{
-    fw_node *at = nodes->at;
-    FW_DEBUG_ASSERT(index >= FW_NODE_SENTINELS && at[at[index].newer].older == index);
-    at[at[index].older].newer = at[index].newer;
-    at[at[index].newer].older = at[index].older;
-}
-
 static void skip_empty_eras(fw_recency *recency, const fw_nodes *nodes)
 {
     while (recency->oldest != recency->newest && era_is_empty(nodes, recency->oldest)) {
@@ -227,7 +219,7 @@ static void put_in_order(fw_recency *recency, fw_nodes *nodes, uint32_t sentinel
         recency->newest_mark = mark_at(nodes, nodes->at[sentinel].older) | FW_MARK_USED;
 }
 
-uint32_t fw_recency_oldest(fw_recency *recency, fw_nodes *nodes)
+uint32_t fw_recency_find_oldest(fw_recency *recency, fw_nodes *nodes)
 {
     /* Readers may mark faster than this thread moves; nothing is looked at more than once on
      * average. */

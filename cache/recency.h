@@ -16,6 +16,7 @@
 #ifndef FW_CACHE_RECENCY_H
 #define FW_CACHE_RECENCY_H
 
+#include "base/assert.h"
 #include "cache/node.h"
 
 enum { FW_ERAS = 64, FW_ERA_SORT_MAX = 4096, FW_ERAS_WANTED = 32 };
@@ -33,9 +34,29 @@ void fw_recency_init(fw_recency *recency);
 /* A node enters with its entry's clean mark as the latest use; count: of entries now, it sets the
  * size of an era. */
 void fw_recency_add(fw_recency *recency, fw_nodes *nodes, uint32_t index, uint32_t count);
-void fw_recency_remove(fw_nodes *nodes, uint32_t index);
+
+static inline void fw_recency_remove(fw_nodes *nodes, uint32_t index)
+{
+    fw_node *at = nodes->at;
+    FW_DEBUG_ASSERT(index >= FW_NODE_SENTINELS && at[at[index].newer].older == index);
+    at[at[index].older].newer = at[index].newer;
+    at[at[index].newer].older = at[index].older;
+}
+
+/* The same as fw_recency_oldest, when the oldest era is empty, unsorted or begins with a marked
+ * entry. */
+uint32_t fw_recency_find_oldest(fw_recency *recency, fw_nodes *nodes);
+
 /* The node whose entry was used least recently; FW_NODE_NONE: there is none. */
-uint32_t fw_recency_oldest(fw_recency *recency, fw_nodes *nodes);
+static inline uint32_t fw_recency_oldest(fw_recency *recency, fw_nodes *nodes)
+{
+    uint32_t sentinel = recency->oldest % FW_ERAS, first = nodes->at[sentinel].newer;
+    /* Relaxed: marks are hints; see fw_entry_mark. */
+    if (FW_LIKELY(first != sentinel && !(recency->unsorted >> sentinel & 1) &&
+                  !(fw_load_relaxed(&nodes->at[first].entry->mark) & FW_MARK_USED)))
+        return first;
+    return fw_recency_find_oldest(recency, nodes);
+}
 
 /* When the oldest era began: no entry was placed in the order of use before that. */
 static inline uint64_t fw_recency_began(const fw_recency *recency)

@@ -38,6 +38,7 @@ static inline fw_table table_of(const fw_shard *shard)
 
 static void put_table(fw_shard *shard, fw_table table)
 {
+    shard->table_room = fw_table_room(table);
     /* [shard-table] release: the table's buckets. */
     fw_store_release(&shard->table, table);
 }
@@ -89,7 +90,7 @@ void fw_shard_fini(fw_shard *shard)
 {
     for (uint32_t i = FW_NODE_SENTINELS; shard->nodes.at && i < shard->nodes.made; i++) {
         if (shard->nodes.at[i].entry)
-            fw_entry_reclaim(shard->nodes.at[i].entry);
+            fw_entry_free(shard->nodes.at[i].entry);
     }
     fw_nodes_fini(&shard->nodes);
     fw_departed_fini(&shard->departed);
@@ -129,23 +130,31 @@ static bool grow_table(fw_shard *shard)
     return true;
 }
 
-/* Room for one more. => false: no memory. */
-static bool reserve(fw_shard *shard)
+/* Room for one more, in a table or an array that is full. => false: no memory. */
+static bool make_space(fw_shard *shard)
 {
     size_t entries = entries_of(shard);
-    uint32_t capacity = shard->nodes.capacity;
-    if (FW_UNLIKELY(entries >= fw_table_room(table_of(shard))) && !grow_table(shard) &&
+    if (entries >= fw_table_room(table_of(shard)) && !grow_table(shard) &&
         entries >= fw_table_places(table_of(shard)))
         return false;
-    if (!fw_nodes_reserve(&shard->nodes, (uint32_t)likely_entries(shard)))
+    if (fw_nodes_has_free(&shard->nodes))
+        return true;
+    uint32_t capacity = shard->nodes.capacity;
+    if (!fw_nodes_grow(&shard->nodes, (uint32_t)likely_entries(shard)))
         return false;
-    if (FW_UNLIKELY(capacity != shard->nodes.capacity))
-        count_bytes(shard, (int64_t)(shard->nodes.capacity - capacity) * (int64_t)sizeof(fw_node));
+    count_bytes(shard, (int64_t)(shard->nodes.capacity - capacity) * (int64_t)sizeof(fw_node));
     return true;
 }
 
+static inline bool reserve(fw_shard *shard)
+{
+    if (FW_LIKELY(entries_of(shard) < shard->table_room && fw_nodes_has_free(&shard->nodes)))
+        return true;
+    return make_space(shard);
+}
+
 /* Under the lock: the entry of a node leaves. => the entry, to be retired. */
-static fw_entry *take_out(fw_shard *shard, uint32_t index)
+static inline fw_entry *take_out(fw_shard *shard, uint32_t index)
 {
     fw_node *node = &shard->nodes.at[index];
     fw_entry *entry = node->entry;
@@ -187,30 +196,40 @@ static void show_exact_age(fw_shard *shard)
     fw_store_relaxed(&shard->began, oldest_mark(shard));
 }
 
+/* Starts loading what the next eviction will touch: in a large cache, what was used least recently
+ * is in nobody's near memory. */
+static inline void load_next(const fw_shard *shard, const fw_node *next)
+{
+    const fw_node *at = shard->nodes.at;
+    if (FW_UNLIKELY(!next->entry))
+        return;
+    __builtin_prefetch(next->entry);
+    __builtin_prefetch(&fw_table_buckets(table_of(shard))[next->place / 8]);
+    __builtin_prefetch(&at[next->newer]);
+    __builtin_prefetch(&at[next->later]);
+    __builtin_prefetch(&at[next->sooner]);
+}
+
 /* Under the lock: evicts the entry used least recently. => it, or NULL. */
-static fw_entry *evict_oldest(fw_shard *shard, fw_eviction why)
+static inline fw_entry *evict_oldest(fw_shard *shard, fw_eviction why)
 {
     uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
     if (index == FW_NODE_NONE)
         return NULL;
     fw_count(&shard->evicted[why], 1);
-    const fw_node *next = &shard->nodes.at[shard->nodes.at[index].newer];
-    if (FW_LIKELY(next->entry)) {
-        /* Who will probably go next: its lines may be in nobody's cache by now. */
-        __builtin_prefetch(next->entry);
-        __builtin_prefetch(&fw_table_buckets(table_of(shard))[next->place / 8]);
-    }
+    load_next(shard, &shard->nodes.at[shard->nodes.at[index].newer]);
     return take_out(shard, index);
 }
 
 static void retire_all(victims *out)
 {
     for (size_t i = 0; i < out->count; i++)
-        fw_rcu_retire(out->entries[i], fw_entry_reclaim);
+        fw_entry_retire(out->entries[i]);
 }
 
 /* Under the lock: an entry of a new key. */
-static void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns)
+static inline void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash,
+                         int64_t now_ns)
 {
     uint32_t index = fw_node_take(&shard->nodes);
     fw_node *node = &shard->nodes.at[index];
@@ -223,25 +242,26 @@ static void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash,
     fw_count(&shard->entries, 1);
 }
 
-/* Under the lock: an entry of a key that is here. => the one it replaces. */
-static fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, size_t bytes,
-                         int64_t now_ns)
+/* Under the lock: an entry of a key that is here. It takes over the node where it stands, as used
+ * now, and is moved when its turn comes, as one that a reader used. => the one it replaces. */
+static inline fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, size_t bytes,
+                                int64_t now_ns)
 {
-    /* Relaxed: only the lock's holder writes. */
-    fw_entry *old =
-        fw_load_relaxed(&fw_table_buckets(table_of(shard))[place / 8].entries[place % 8]);
+    fw_entry *old = fw_table_entry(table_of(shard), place);
     uint32_t index = old->node;
     fw_node *node = &shard->nodes.at[index];
     FW_ASSERT(node->entry == old && node->place == place);
-    fw_recency_remove(&shard->nodes, index);
-    fw_expiry_remove(&shard->expiry, &shard->nodes, index);
     count_bytes(shard, -(int64_t)node->bytes);
     fw_count(&shard->by_status[old->status], -(size_t)1);
     entry->node = index;
+    /* Relaxed: private until the table publishes it. */
+    fw_store_relaxed(&entry->mark, fw_mark_of(now_ns) | FW_MARK_USED);
     node->entry = entry;
     node->bytes = (uint32_t)bytes;
-    fw_recency_add(&shard->recency, &shard->nodes, index, (uint32_t)entries_of(shard));
-    fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
+    if (FW_UNLIKELY(entry->expires_ns < old->expires_ns)) {
+        fw_expiry_remove(&shard->expiry, &shard->nodes, index);
+        fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
+    }
     fw_table_replace(table_of(shard), place, entry);
     return old;
 }
@@ -258,7 +278,7 @@ static inline bool is_oldest(const fw_shard *shard, const fw_shard *other, int64
 
 /* Under the lock, before an entry comes: makes room if this shard is the one to do so. => who has
  * to go. */
-static fw_entry *make_room(fw_shard *shard, const fw_shard *other, int64_t now_ns)
+static inline fw_entry *make_room(fw_shard *shard, const fw_shard *other, int64_t now_ns)
 {
     fw_bounds *bounds = shard->bounds;
     /* Relaxed, all: bounds. */
@@ -293,7 +313,7 @@ int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, 
     show_age(shard);
     fw_lock_release(&shard->lock);
     if (gone)
-        fw_rcu_retire(gone, fw_entry_reclaim);
+        fw_entry_retire(gone);
     return 0;
 }
 
@@ -327,8 +347,7 @@ bool fw_shard_remove(fw_shard *shard, uint64_t hash, fw_key key)
     fw_lock_acquire(&shard->lock);
     uint32_t place = fw_table_place(table_of(shard), hash, key);
     if (place != FW_PLACE_NONE) {
-        /* Relaxed: only the lock's holder writes. */
-        gone = fw_load_relaxed(&fw_table_buckets(table_of(shard))[place / 8].entries[place % 8]);
+        gone = fw_table_entry(table_of(shard), place);
         take_out(shard, gone->node);
         /* Relaxed: a count that bounds. */
         fw_sub_relaxed(&shard->bounds->entries, 1);
@@ -337,7 +356,7 @@ bool fw_shard_remove(fw_shard *shard, uint64_t hash, fw_key key)
     }
     fw_lock_release(&shard->lock);
     if (gone)
-        fw_rcu_retire(gone, fw_entry_reclaim);
+        fw_entry_retire(gone);
     return gone != NULL;
 }
 

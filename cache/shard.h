@@ -47,6 +47,7 @@ typedef struct fw_shard {
     /* Under the lock. */
     _Alignas(FW_APART) fw_lock lock;
     fw_nodes nodes;
+    size_t table_room;    /* fw_table_room(table) */
     int64_t unsent_bytes; /* not yet in bounds->bytes */
     /* Written under the lock, read by anyone. */
     fw_atomic(size_t) entries, bytes;

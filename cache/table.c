@@ -10,10 +10,11 @@
 
 enum { WENT_ON_SHIFT = 56, WENT_ON_MAX = 255 };
 
-/* Loaded to four fifths, one bucket in ten has sent an entry on. */
+/* Loaded to two thirds, one bucket in twelve has sent an entry on; to four fifths, it would be
+ * every other. */
 static size_t room_of(uint32_t size)
 {
-    return (size_t)size * FW_BUCKET_PLACES * 4 / 5;
+    return (size_t)size * FW_BUCKET_PLACES * 2 / 3;
 }
 
 static uint32_t size_of_code(unsigned code)
@@ -62,7 +63,7 @@ static inline fw_bucket *bucket_at(fw_table table, uint32_t place)
     return &fw_table_buckets(table)[place / 8];
 }
 
-uint32_t fw_table_place(fw_table table, uint64_t hash, fw_key key)
+uint32_t fw_table_place_far(fw_table table, uint64_t hash, fw_key key)
 {
     uint32_t size = fw_table_size(table), at = fw_table_home(size, hash);
     uint8_t tag = fw_table_tag(hash);
@@ -92,7 +93,7 @@ static void put_at(fw_bucket *bucket, uint64_t tags, uint32_t slot, uint8_t tag,
     fw_store_release(&bucket->tags, tags | (uint64_t)tag << (slot * 8));
 }
 
-uint32_t fw_table_insert(fw_table table, uint64_t hash, fw_entry *entry)
+uint32_t fw_table_insert_far(fw_table table, uint64_t hash, fw_entry *entry)
 {
     uint32_t size = fw_table_size(table), at = fw_table_home(size, hash);
     for (uint32_t looked = 0; looked < size; looked++) {
@@ -124,7 +125,7 @@ void fw_table_replace(fw_table table, uint32_t place, fw_entry *entry)
 }
 
 /* An entry that stood beyond its home is gone. */
-static void count_back(fw_table table, uint32_t to, uint64_t hash)
+void fw_table_count_back(fw_table table, uint32_t to, uint64_t hash)
 {
     uint32_t size = fw_table_size(table);
     for (uint32_t at = fw_table_home(size, hash); at != to; at = at + 1 < size ? at + 1 : 0) {
@@ -136,19 +137,4 @@ static void count_back(fw_table table, uint32_t to, uint64_t hash)
             /* [table-tags] release: the entry that had gone on has been removed. */
             fw_store_release(&bucket->tags, tags - (UINT64_C(1) << WENT_ON_SHIFT));
     }
-}
-
-void fw_table_remove(fw_table table, uint32_t place, uint64_t hash)
-{
-    fw_bucket *bucket = bucket_at(table, place);
-    uint32_t slot = place % 8;
-    /* Relaxed: only the lock's holder writes. */
-    uint64_t tags = fw_load_relaxed(&bucket->tags);
-    FW_ASSERT((uint8_t)(tags >> slot * 8) == fw_table_tag(hash));
-    /* [table-tags] release: the key is remembered as departed before it is missed. */
-    fw_store_release(&bucket->tags, tags & ~(UINT64_C(0xff) << slot * 8));
-    /* Relaxed: a reader that takes the entry all the same is inside its read section. */
-    fw_store_relaxed(&bucket->entries[slot], NULL);
-    if (FW_UNLIKELY(fw_table_home(fw_table_size(table), hash) != place / 8))
-        count_back(table, place / 8, hash);
 }

@@ -71,17 +71,30 @@ void fw_table_destroy(fw_table table);
 size_t fw_table_bytes(fw_table table);
 /* How many entries it takes before it should grow. */
 size_t fw_table_room(fw_table table);
-
-/* Writer only: where the key is, or FW_PLACE_NONE. */
-uint32_t fw_table_place(fw_table table, uint64_t hash, fw_key key);
 /* How many entries it can take at most. */
 size_t fw_table_places(fw_table table);
+
+/* Writer only: where the key is, or FW_PLACE_NONE. */
+static inline uint32_t fw_table_place(fw_table table, uint64_t hash, fw_key key);
 /* Writer only: publishes the entry, for which there must be a place. Where it stands. */
-uint32_t fw_table_insert(fw_table table, uint64_t hash, fw_entry *entry);
+static inline uint32_t fw_table_insert(fw_table table, uint64_t hash, fw_entry *entry);
 /* Writer only: publishes another entry of the same key at its place. */
 void fw_table_replace(fw_table table, uint32_t place, fw_entry *entry);
 /* Writer only. */
-void fw_table_remove(fw_table table, uint32_t place, uint64_t hash);
+static inline void fw_table_remove(fw_table table, uint32_t place, uint64_t hash);
+/* Writer only: what stands at a place. */
+static inline fw_entry *fw_table_entry(fw_table table, uint32_t place);
+
+static inline fw_entry *fw_table_entry(fw_table table, uint32_t place)
+{
+    /* Relaxed: only the lock's holder writes. */
+    return fw_load_relaxed(&fw_table_buckets(table)[place / 8].entries[place % 8]);
+}
+
+/* The same when the home bucket does not settle it. */
+uint32_t fw_table_place_far(fw_table table, uint64_t hash, fw_key key);
+uint32_t fw_table_insert_far(fw_table table, uint64_t hash, fw_entry *entry);
+void fw_table_count_back(fw_table table, uint32_t to, uint64_t hash);
 
 static inline void fw_table_prefetch(fw_table table, uint64_t hash)
 {
@@ -100,6 +113,8 @@ static inline fw_entry *fw_table_find(fw_table table, uint64_t hash, fw_key key)
         for (uint64_t m = fw_table_matches(tags, tag); m; m &= m - 1) {
             /* [table-entry] acquire: what the entry's creator wrote. */
             fw_entry *entry = fw_load_acquire(&bucket->entries[__builtin_ctzll(m) / 8]);
+            /* The texts are behind the header, which has yet to come. */
+            __builtin_prefetch((const char *)entry + FW_CACHE_LINE);
             if (FW_LIKELY(entry && fw_key_equal(entry->key, key)))
                 return entry;
         }
@@ -108,6 +123,48 @@ static inline fw_entry *fw_table_find(fw_table table, uint64_t hash, fw_key key)
         at = at + 1 < size ? at + 1 : 0;
     }
     return NULL;
+}
+
+static inline uint32_t fw_table_place(fw_table table, uint64_t hash, fw_key key)
+{
+    uint32_t home = fw_table_home(fw_table_size(table), hash);
+    /* Relaxed: only the lock's holder writes. */
+    uint64_t tags = fw_load_relaxed(&fw_table_buckets(table)[home].tags);
+    if (FW_LIKELY(!fw_table_matches(tags, fw_table_tag(hash)) && !fw_table_went_on(tags)))
+        return FW_PLACE_NONE;
+    return fw_table_place_far(table, hash, key);
+}
+
+static inline uint32_t fw_table_insert(fw_table table, uint64_t hash, fw_entry *entry)
+{
+    uint32_t home = fw_table_home(fw_table_size(table), hash);
+    fw_bucket *bucket = &fw_table_buckets(table)[home];
+    /* Relaxed: only the lock's holder writes. */
+    uint64_t tags = fw_load_relaxed(&bucket->tags), empty = fw_table_matches(tags, 0);
+    if (FW_UNLIKELY(!empty))
+        return fw_table_insert_far(table, hash, entry);
+    uint32_t slot = (uint32_t)__builtin_ctzll(empty) / 8;
+    FW_DEBUG_ASSERT(!fw_load_relaxed(&bucket->entries[slot]));
+    /* [table-entry] release: what the entry's creator wrote. */
+    fw_store_release(&bucket->entries[slot], entry);
+    /* [table-tags] release: the entry stands there. */
+    fw_store_release(&bucket->tags, tags | (uint64_t)fw_table_tag(hash) << (slot * 8));
+    return home * 8 + slot;
+}
+
+static inline void fw_table_remove(fw_table table, uint32_t place, uint64_t hash)
+{
+    fw_bucket *bucket = &fw_table_buckets(table)[place / 8];
+    uint32_t slot = place % 8;
+    /* Relaxed: only the lock's holder writes. */
+    uint64_t tags = fw_load_relaxed(&bucket->tags);
+    FW_DEBUG_ASSERT((uint8_t)(tags >> slot * 8) == fw_table_tag(hash));
+    /* [table-tags] release: the key is remembered as departed before it is missed. */
+    fw_store_release(&bucket->tags, tags & ~(UINT64_C(0xff) << slot * 8));
+    /* Relaxed: a reader that takes the entry all the same is inside its read section. */
+    fw_store_relaxed(&bucket->entries[slot], NULL);
+    if (FW_UNLIKELY(fw_table_home(fw_table_size(table), hash) != place / 8))
+        fw_table_count_back(table, place / 8, hash);
 }
 
 #endif

@@ -1,8 +1,6 @@
 /* entry_test.c - blocks of every size and shape: what goes in comes out, and no byte more is
  * counted or used. SPDX-License-Identifier: Apache-2.0 */
-#include "items.h"
-
-#include "cache/entry.h"
+#include "entries.h"
 
 static char *pattern(size_t bytes, char first)
 {
@@ -16,7 +14,7 @@ static char *pattern(size_t bytes, char first)
 static void check_round_trip(const fw_cache_item *item)
 {
     fw_cache_item out;
-    fw_entry *entry = fw_entry_create(item, 5 * SECOND, SECOND);
+    fw_entry *entry = create_entry(item, 5 * SECOND, SECOND);
     assert_non_null(entry);
     fw_entry_read(entry, &out);
     assert_true(fw_key_equal(out.key, item->key));
@@ -36,7 +34,7 @@ static void check_round_trip(const fw_cache_item *item)
     }
     assert_int_equal(out.id.len, item->id.len);
     assert_memory_equal(out.id.ptr, item->id.len ? item->id.ptr : "", item->id.len);
-    fw_entry_reclaim(entry);
+    fw_entry_free(entry);
 }
 
 static void every_size_comes_back(void **state)
@@ -82,15 +80,15 @@ static void too_long_parts_are_refused(void **state)
 {
     (void)state;
     fw_cache_item item = item_of(1, "x");
-    assert_true(fw_entry_bytes(&item) > 0);
+    assert_true(fw_entry_plan_of(&item).bytes > 0);
     item.id.len = FW_ID_MAX + 1;
-    assert_int_equal(fw_entry_bytes(&item), 0);
+    assert_int_equal(fw_entry_plan_of(&item).bytes, 0);
     item.id.len = 0;
     item.name.len = UINT16_MAX + 1;
-    assert_int_equal(fw_entry_bytes(&item), 0);
+    assert_int_equal(fw_entry_plan_of(&item).bytes, 0);
     item.name.len = 0;
     item.result.len = (size_t)UINT32_MAX + 1;
-    assert_int_equal(fw_entry_bytes(&item), 0);
+    assert_int_equal(fw_entry_plan_of(&item).bytes, 0);
 }
 
 /* What is counted for an entry is what it needs and 16 bytes or an eighth. */
@@ -101,7 +99,7 @@ static void little_is_wasted(void **state)
         fw_cache_item item = item_of(1, "");
         item.name.len = 0;
         item.result = (fw_span){"", bytes};
-        size_t needed = sizeof(fw_entry) + bytes, counted = fw_entry_bytes(&item);
+        size_t needed = sizeof(fw_entry) + bytes, counted = fw_entry_plan_of(&item).bytes;
         assert_true(counted >= needed);
         assert_true(counted <= needed + 16 || counted <= needed + needed / 8);
     }
@@ -117,14 +115,16 @@ static void classes_tell_what_is_in_use(void **state)
     for (unsigned i = 0; i < fw_entry_classes(); i++)
         before += fw_entry_class_bytes(i);
     for (int i = 0; i < COUNT; i++)
-        entries[i] = fw_entry_create(&item, 0, 0);
+        entries[i] = create_entry(&item, 0, 0);
     for (unsigned i = 0; i < fw_entry_classes(); i++)
         during += fw_entry_class_bytes(i);
     /* Up to two magazines of this thread count as used. */
-    assert_true(during - before >= COUNT * fw_entry_bytes(&item) - 122 * fw_entry_bytes(&item));
-    assert_true(during - before <= COUNT * fw_entry_bytes(&item) + 122 * fw_entry_bytes(&item));
+    assert_true(during - before >=
+                COUNT * fw_entry_plan_of(&item).bytes - 122 * fw_entry_plan_of(&item).bytes);
+    assert_true(during - before <=
+                COUNT * fw_entry_plan_of(&item).bytes + 122 * fw_entry_plan_of(&item).bytes);
     for (int i = 0; i < COUNT; i++)
-        fw_entry_reclaim(entries[i]);
+        fw_entry_free(entries[i]);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* expiry_test.c - the wheel: dead entries are handed out at their second, never before, whatever
  * steps time takes. SPDX-License-Identifier: Apache-2.0 */
-#include "items.h"
+#include "entries.h"
 
 #include "cache/body.h"
 #include "cache/expiry.h"
@@ -15,9 +15,9 @@ typedef struct wheel {
 static void add(wheel *w, uint64_t number, int64_t expires_ns, int64_t now_ns)
 {
     fw_cache_item item = item_of(number, "x");
-    assert_true(fw_nodes_reserve(&w->nodes, NODES));
+    assert_true(fw_nodes_has_free(&w->nodes) || fw_nodes_grow(&w->nodes, NODES));
     uint32_t index = fw_node_take(&w->nodes);
-    w->nodes.at[index].entry = fw_entry_create(&item, expires_ns, 0);
+    w->nodes.at[index].entry = create_entry(&item, expires_ns, 0);
     assert_non_null(w->nodes.at[index].entry);
     fw_expiry_add(&w->expiry, &w->nodes, index, expires_ns, now_ns);
 }
@@ -33,7 +33,7 @@ static size_t take_due(wheel *w, int64_t now_s, size_t work)
         int64_t expires = w->nodes.at[index].entry->expires_ns;
         assert_true(expires < now_s * SECOND);
         fw_expiry_remove(&w->expiry, &w->nodes, index);
-        fw_entry_reclaim(w->nodes.at[index].entry);
+        fw_entry_free(w->nodes.at[index].entry);
         fw_node_give(&w->nodes, index);
         taken++;
     }

@@ -1,7 +1,7 @@
 /* recency_test.c - the order of use against an exact LRU, by random histories (G1 of
  * cache/recency.h), and what the order is when readers and clocks do odd things.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "items.h"
+#include "entries.h"
 
 #include "cache/body.h"
 #include "cache/recency.h"
@@ -144,7 +144,7 @@ static void g2_marks_have_a_grain(void **state)
 {
     (void)state;
     fw_cache_item item = item_of(1, "x");
-    fw_entry *entry = fw_entry_create(&item, INT64_MAX, 0);
+    fw_entry *entry = create_entry(&item, INT64_MAX, 0);
     assert_non_null(entry);
     fw_entry_mark(entry, 10);
     uint64_t first = fw_load_relaxed(&entry->mark);
@@ -154,7 +154,7 @@ static void g2_marks_have_a_grain(void **state)
     fw_entry_mark(entry, 10 + FW_MARK_GRAIN_NS);
     assert_int_equal(fw_load_relaxed(&entry->mark),
                      fw_mark_of(10 + FW_MARK_GRAIN_NS) | FW_MARK_USED);
-    fw_entry_reclaim(entry);
+    fw_entry_free(entry);
 }
 
 int main(void)

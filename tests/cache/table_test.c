@@ -1,6 +1,6 @@
 /* table_test.c - the hash table against a plain list, with hashes that collide as badly as they
  * can. SPDX-License-Identifier: Apache-2.0 */
-#include "items.h"
+#include "entries.h"
 
 #include "cache/table.h"
 
@@ -15,7 +15,7 @@ typedef struct row {
 static fw_entry *entry_of(uint64_t number)
 {
     fw_cache_item item = item_of(number, "x");
-    fw_entry *entry = fw_entry_create(&item, 0, 0);
+    fw_entry *entry = create_entry(&item, 0, 0);
     assert_non_null(entry);
     return entry;
 }
@@ -46,12 +46,12 @@ static void one_history(uint64_t *random, uint64_t mask, size_t room)
             r->place = fw_table_insert(table, r->hash, r->entry);
             count++;
         } else if (r->entry && next_random(random) % 3 == 0) {
-            fw_entry_reclaim(r->entry);
+            fw_entry_free(r->entry);
             r->entry = entry_of(number);
             fw_table_replace(table, r->place, r->entry);
         } else if (r->entry) {
             fw_table_remove(table, r->place, r->hash);
-            fw_entry_reclaim(r->entry);
+            fw_entry_free(r->entry);
             r->entry = NULL;
             count--;
         }
@@ -62,7 +62,7 @@ static void one_history(uint64_t *random, uint64_t mask, size_t room)
     for (uint64_t i = 0; i < KEYS; i++) {
         if (rows[i].entry) {
             fw_table_remove(table, rows[i].place, rows[i].hash);
-            fw_entry_reclaim(rows[i].entry);
+            fw_entry_free(rows[i].entry);
             rows[i].entry = NULL;
         }
     }
@@ -98,7 +98,7 @@ static void fills_to_the_last_place(void **state)
         assert_ptr_equal(fw_table_find(table, UINT32_MAX, key_of(i)), entries[i]);
     assert_null(fw_table_find(table, UINT32_MAX, key_of(most)));
     for (uint64_t i = 0; i < most; i++)
-        fw_entry_reclaim(entries[i]);
+        fw_entry_free(entries[i]);
     fw_table_destroy(table);
 }
 
