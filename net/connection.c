@@ -325,6 +325,8 @@ static void on_sent(void *argument)
 {
     fw_connection *c = argument;
     int failure = nng_aio_result(c->send);
+    size_t count = failure == 0 ? nng_aio_count(c->send) : 0;
+    mark_sent(c, count);
     /* Relaxed: see free-note. */
     if (fw_load_relaxed(&c->closed))
         return;
@@ -335,9 +337,7 @@ static void on_sent(void *argument)
         fw_connection_close(c, failure == NNG_ETIMEDOUT ? FW_CLOSED_BY_STALL : FW_CLOSED_BY_PEER);
         return;
     }
-    size_t count = failure == 0 ? nng_aio_count(c->send) : 0;
     c->moved_ns = now;
-    mark_sent(c, count);
     /* [connection-pause] seq_cst: see pause-note. */
     fw_add_seq_cst(&c->sent_bytes, count);
     transmit(c);

@@ -28,7 +28,7 @@ typedef struct fw_net_ops {
 
 typedef struct fw_net_config {
     const char *worker_id;         /* no ':' */
-    const char *base_address;      /* tcp://host:port; ports +0..+5 are taken */
+    const char *base_address;      /* tcp://host:port; ports +0..+5 are taken; port 0: any */
     const char *discovery_address; /* tcp://host:port */
     const char *advertise_address; /* NULL: derived from base_address */
     unsigned management_port;      /* 0: base + 5; another one is served beside it */

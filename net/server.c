@@ -26,8 +26,10 @@
 
 enum {
     DESCRIPTORS_KEPT = 64, /* for listeners, files, libraries */
-    BASE_TRIES = 64,       /* when any base port will do */
-    STOP_LOOK_MS = 2       /* between two looks at what is still to be sent */
+    BASE_TRIES = 64,       /* when any base port will do: six in a row, below those that the */
+    BASE_FIRST = 10000,    /* kernel gives to outgoing connections, which may linger */
+    BASE_COUNT = 22000,
+    STOP_LOOK_MS = 2 /* between two looks at what is still to be sent */
 };
 
 void fw_net_config_default(fw_net_config *config)
@@ -106,9 +108,12 @@ static int open_ports(fw_net *net, char *error, size_t error_capacity, const fw_
         return -FW_EINVAL;
     }
     const char *reason = "";
-    int err = open_row(net, &reason, &failed, &base);
-    for (int i = 1; base.port == 0 && err != 0 && i < BASE_TRIES; i++) {
+    bool any = base.port == 0;
+    int err = -FW_EPERM;
+    for (int i = 0; err != 0 && i < (any ? BASE_TRIES : 1); i++) {
         close_ports(net);
+        if (any)
+            base.port = BASE_FIRST + (unsigned)(fw_key_random().low % BASE_COUNT);
         err = open_row(net, &reason, &failed, &base);
     }
     unsigned management = config->management_port;
