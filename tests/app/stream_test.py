@@ -1,6 +1,6 @@
-"""`fastworker submit --stdin` against the real program: order, refusals, interrupts, restarts, a terminal.
+"""`fastworker submit --stdin` against the real program: order, refusals, interrupts, restarts.
 
-Usage: stream_test.py PROGRAM SAMPLES_MODULE
+submit_stdin.c, progress.c. Usage: stream_test.py PROGRAM SAMPLES_MODULE
 SPDX-License-Identifier: Apache-2.0
 """
 
@@ -9,65 +9,13 @@ import os
 import pty
 import select
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-PROGRAM, SAMPLES = "", ""
-# A limit of waits, not a time that anything should take.
-LONG = float(os.environ.get("FW_PATIENCE", "60"))
-
-
-def free_block(count):
-    """The first of so many neighbouring free ports."""
-    for first in range(31000 + os.getpid() % 97 * 16, 32700, 16):
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for i, one in enumerate(sockets):
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                one.bind(("127.0.0.1", first + i))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise AssertionError("no free ports")
-
-
-def line(task, *args, **more):
-    return json.dumps({"task": task, "args": list(args), **more}) + "\n"
-
-
-class Plane:
-    """A control plane of one's own."""
-
-    def __init__(self):
-        first = free_block(10)
-        self.base, self.discovery = f"tcp://127.0.0.1:{first}", f"tcp://127.0.0.1:{first + 8}"
-        self.env = {**os.environ, "FASTWORKER_DISCOVERY_ADDRESS": self.discovery}
-        self.child = None
-        self.start()
-
-    def start(self):
-        self.log = tempfile.TemporaryFile()
-        self.child = subprocess.Popen(
-            [PROGRAM, "control-plane", "--no-gui", "--base-address", self.base,
-             "--discovery-address", self.discovery, "--task-modules", SAMPLES],
-            stdout=self.log, stderr=self.log)
-        until = time.monotonic() + LONG
-        while subprocess.run([PROGRAM, "ping", "-q"], env=self.env, capture_output=True,
-                             timeout=LONG, check=False).returncode != 0:
-            if self.child.poll() is not None or time.monotonic() > until:
-                raise AssertionError("the control plane does not come up")
-
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-        self.log.close()
+import plane
+from plane import LONG, PROGRAM, Plane, free_block, line
 
 
 class Stream(unittest.TestCase):
@@ -112,8 +60,9 @@ class Stream(unittest.TestCase):
         self.assertTrue({a["status"] for a in answers} <= {"queued", "success", "running"})
 
     def test_bad_lines_are_told_and_the_run_goes_on(self):
-        text = (line("add", 1, 2) + "{broken\n\n" + '{"args": []}\n' + '{"task": "add", "agrs": []}\n' +
-                line("fail", "no paper") + line("add", 3, 4).rstrip("\n"))
+        text = (line("add", 1, 2) + "{broken\n\n" + '{"args": []}\n' +
+                '{"task": "add", "agrs": []}\n' + line("fail", "no paper") +
+                line("add", 3, 4).rstrip("\n"))
         done, answers = self.submit(text, "--json")
         self.assertEqual(done.returncode, 1)
         self.assertEqual([a.get("line") for a in answers], [None, 2, 4, 5, None, None])
@@ -179,10 +128,10 @@ class Stream(unittest.TestCase):
             self.assertLess(time.monotonic(), until, done.stdout + done.stderr)
 
     def test_a_restart_in_the_middle_loses_no_line(self):
-        plane = Plane()
-        self.addCleanup(lambda: plane.kill())
+        other = Plane()
+        self.addCleanup(lambda: other.kill())
         child = subprocess.Popen([PROGRAM, "submit", "--stdin", "--json"], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=plane.env,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=other.env,
                                  bufsize=0)
         self.addCleanup(lambda: (child.kill(), child.wait(), child.stdin.close(),
                                  child.stdout.close(), child.stderr.close()))
@@ -190,11 +139,11 @@ class Stream(unittest.TestCase):
             child.stdin.write(line("add", i, 0).encode())
         child.stdin.flush()
         self.assertEqual([self.read_line(child)["result"] for _ in range(5)], list(range(5)))
-        plane.kill()
+        other.kill()
         for i in range(5, 300):
             child.stdin.write(line("add", i, 0).encode())
         child.stdin.flush()
-        plane.start()
+        other.start()
         child.stdin.close()
         rest = [json.loads(one)["result"] for one in child.stdout.read().splitlines()]
         self.assertEqual(child.wait(LONG), 0, child.stderr.read())
@@ -233,5 +182,4 @@ class Stream(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PROGRAM, SAMPLES = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[3:]])
+    plane.main()
