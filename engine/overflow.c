@@ -81,7 +81,8 @@ void fw_overflow_end(fw_overflow *overflow, size_t moved)
     /* Relaxed: the taker is the only one that lowers it. */
     FW_ASSERT(moved <= fw_load_relaxed(&overflow->count));
     if (moved > 0)
-        /* [overflow-count] release: they are in the ring. */
+        /* [overflow-count] release: they are in the ring.
+         * [overflow-count] acquire: needed by nobody; there is no release-only subtraction. */
         fw_sub_acq_rel(&overflow->count, moved);
     /* [overflow-taker] release: `first`. */
     fw_store_release(&overflow->taken, false);

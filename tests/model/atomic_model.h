@@ -15,8 +15,9 @@ void fw_model_wake(const void *word);
 #define FW_ATOMIC_STEP()           fw_model_step()
 #define FW_FUTEX_WAIT(word, value) fw_model_sleep((word), (value))
 #define FW_FUTEX_WAKE(word)        fw_model_wake((word))
-#define FW_BARRIER_SYMMETRIC       1 /* steps are sequentially consistent; membarrier is not modelled */
-#define FW_DEQUE_SIZE              4
-#define sched_yield()              fw_model_yield()
+/* Steps are sequentially consistent; membarrier is not modelled. */
+#define FW_BARRIER_SYMMETRIC 1
+#define FW_DEQUE_SIZE        4
+#define sched_yield()        fw_model_yield()
 
 #endif

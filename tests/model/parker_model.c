@@ -38,10 +38,23 @@ static void end(void)
     fw_parker_fini(&parker);
 }
 
+static uint32_t tickets_left(void)
+{
+    /* [model-ticket] seq_cst: after the announcement, or after the end of the search. */
+    return fw_load_seq_cst(&tickets);
+}
+
+static void add_tickets(uint32_t count)
+{
+    /* [model-ticket] seq_cst: before the look for sleepers. */
+    fw_add_seq_cst(&tickets, count);
+}
+
 static bool take(void)
 {
-    uint32_t seen = fw_load_seq_cst(&tickets);
+    uint32_t seen = tickets_left();
     while (seen > 0)
+        /* [model-ticket] seq_cst: one total order for the tickets. */
         if (fw_cas_seq_cst(&tickets, &seen, seen - 1))
             return true;
     return false;
@@ -60,13 +73,13 @@ static void work(unsigned thread)
             bool found = take();
             bool last = fw_parker_search_end(&parker);
             if (found) {
-                if (last && fw_load_seq_cst(&tickets) > 0)
+                if (last && tickets_left() > 0)
                     fw_parker_notify(&parker);
                 return;
             }
         }
         fw_parker_announce(&parker, thread);
-        if (fw_load_seq_cst(&tickets) > 0)
+        if (tickets_left() > 0)
             fw_parker_cancel(&parker, thread);
         else
             fw_parker_sleep(&parker, thread);
@@ -76,7 +89,7 @@ static void work(unsigned thread)
 
 static void publish(uint32_t count)
 {
-    fw_add_seq_cst(&tickets, count);
+    add_tickets(count);
     fw_parker_notify(&parker);
 }
 
@@ -113,7 +126,7 @@ static void stop_all(unsigned thread)
     if (thread < sleepers)
         work(thread);
     else {
-        fw_add_seq_cst(&tickets, sleepers);
+        add_tickets(sleepers);
         fw_parker_notify_all(&parker);
     }
 }

@@ -56,6 +56,7 @@ static void end(void)
 
 static void stop(void)
 {
+    /* [pool-sleep] seq_cst: before the look for sleepers. */
     fw_store_seq_cst(&pool.stop, FW_STOP_DRAIN);
     fw_lanes_call(&pool.lanes);
     fw_parker_notify_all(&pool.parker);
