@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/clock.h"
 
@@ -50,8 +51,7 @@ static void *write_versions(void *argument)
         fw_cache_item item = item_of(key, "");
         item.result = (fw_span){(const char *)words, count * sizeof *words};
         int64_t now = fw_add_relaxed(&now_ns, 1000);
-        assert_int_equal(fw_cache_put(cache, &item, (int64_t)(step % 5 + 1) * SECOND / 1000, now),
-                         0);
+        FW_ASSERT(fw_cache_put(cache, &item, (int64_t)(step % 5 + 1) * SECOND / 1000, now) == 0);
         /* [age-put] release: the put has returned. */
         fw_store_release(&newest[key], version);
         if (step % 16 == 0)
@@ -69,13 +69,13 @@ static void *write_versions(void *argument)
 static uint64_t check(const fw_cache_item *item, uint64_t key)
 {
     uint64_t words[3 + WORDS_MAX];
-    assert_true(item->result.len >= 3 * sizeof *words && item->result.len <= sizeof words);
+    FW_ASSERT(item->result.len >= 3 * sizeof *words && item->result.len <= sizeof words);
     memcpy(words, item->result.ptr, item->result.len);
-    assert_true(fw_key_equal(item->key, key_of(key)));
-    assert_int_equal(words[0], key);
-    assert_int_equal(item->result.len, words_of(key, words[1]) * sizeof *words);
+    FW_ASSERT(fw_key_equal(item->key, key_of(key)));
+    FW_ASSERT(words[0] == key);
+    FW_ASSERT(item->result.len == words_of(key, words[1]) * sizeof *words);
     for (size_t i = 2; i < item->result.len / sizeof *words; i++)
-        assert_int_equal(words[i], check_word(key, words[1], i));
+        FW_ASSERT(words[i] == check_word(key, words[1], i));
     return words[1];
 }
 
@@ -91,13 +91,13 @@ static void read_one(uint64_t key, uint64_t *seen, reader_report *report)
     report->unknown += answer == FW_CACHE_UNKNOWN;
     if (answer == FW_CACHE_FOUND) {
         uint64_t version = check(&item, key);
-        assert_true(version >= before);
-        assert_true(version >= *seen);
+        FW_ASSERT(version >= before);
+        FW_ASSERT(version >= *seen);
         *seen = version;
         report->found++;
         /* Writers go on meanwhile; what was found stays as it is. */
         for (int i = 0; i < 3; i++)
-            assert_int_equal(check(&item, key), version);
+            FW_ASSERT(check(&item, key) == version);
         uint64_t after = fw_load_relaxed(&newest[key]);
         uint64_t age = after > version ? after - version : 0;
         report->ages[age < AGES ? age : AGES]++;

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "base/assert.h"
 #include "base/atomic.h"
 
 enum { THREADS = 3, OPERATIONS = 4, ALL = THREADS * OPERATIONS };
@@ -59,7 +60,7 @@ static void put(operation *o, uint64_t key, int64_t ttl_s)
 {
     fw_cache_item item = item_of(key, "");
     item.created_wall_ns = (int64_t)o->version;
-    assert_int_equal(fw_cache_put(cache, &item, ttl_s * SECOND, EARLY), 0);
+    FW_ASSERT(fw_cache_put(cache, &item, ttl_s * SECOND, EARLY) == 0);
 }
 
 static void get(operation *o, int64_t now_s)
