@@ -17,8 +17,7 @@ int fw_engine_refusal(void)
 void fw_engine_abandon(fw_engine *engine, fw_task *task)
 {
     FW_ASSERT(fw_engine_of(task) == engine);
-    (void)engine;
-    fw_engine_retire_private(task);
+    fw_retire_add(&engine->retire, task, FW_RETIRE_PRIVATE);
 }
 
 fw_task *fw_engine_admit(fw_engine *engine, fw_task *task, bool scheduled)
@@ -58,15 +57,10 @@ void fw_engine_drop(fw_engine *engine, fw_task *task, bool success)
     fw_state from;
     fw_duty duty = fw_task_settle(task, success, &from);
     /* The runner's reference never left the caller. */
-    if (duty == FW_DUTY_DROP) {
-        fw_task_release(engine, task);
-        return;
-    }
-    FW_ASSERT(duty == FW_DUTY_END_UNRUN);
-    fw_counters_add(&engine->counters, FW_COUNT_ENDED_UNRUN, 1);
-    if (from == FW_SCHEDULED)
-        fw_counters_add(&engine->counters, FW_COUNT_WAITED, 1);
-    fw_engine_end(engine, task, FW_ENDED_BY_OWNER, FW_TASK_REFERENCES, fw_wall_ns());
+    if (duty == FW_DUTY_DROP)
+        fw_engine_leave(engine, task);
+    else
+        fw_engine_end_unrun(engine, task, FW_ENDED_BY_OWNER, from, true);
 }
 
 void fw_engine_prefetch(const fw_engine *engine, fw_key key)
@@ -88,6 +82,6 @@ fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task)
     if (duty == FW_DUTY_DROP)
         return FW_CANCEL_LATE;
     FW_ASSERT(duty == FW_DUTY_END_UNRUN);
-    fw_engine_end_unrun(engine, task, FW_ENDED_BY_CANCEL, from);
+    fw_engine_end_unrun(engine, task, FW_ENDED_BY_CANCEL, from, false);
     return FW_CANCEL_QUEUED;
 }

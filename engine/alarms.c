@@ -35,7 +35,7 @@ void fw_engine_alarm_due(fw_engine *engine, fw_task *task, int64_t due_ns)
     fw_alarm *alarm = fw_engine_is_draining(engine) ? NULL : fw_timers_alarm(engine->timers);
     if (!alarm) {
         fw_engine_stop_task(engine, task);
-        fw_task_release(engine, task);
+        fw_engine_leave(engine, task);
         fw_rcu_read_unlock();
         return;
     }
@@ -49,7 +49,7 @@ void fw_engine_alarm_due(fw_engine *engine, fw_task *task, int64_t due_ns)
     /* [engine-subject] acq_rel: as in fw_engine_alarm_take. */
     if (fw_state_is_terminal(fw_task_state(task)) &&
         fw_cas_acq_rel(&alarm->subject, &expected, NULL))
-        fw_task_release(engine, task);
+        fw_engine_leave(engine, task);
     fw_rcu_read_unlock();
 }
 
@@ -101,7 +101,7 @@ static void queue_due(fw_engine *engine, unsigned level)
 static void ring_due(fw_engine *engine, fw_task *task)
 {
     if (fw_task_due(task) != FW_DUTY_QUEUE) {
-        fw_task_release(engine, task);
+        fw_engine_leave(engine, task);
         return;
     }
     fw_counters_add(&engine->counters, FW_COUNT_WAITED, 1);
@@ -146,7 +146,7 @@ static void lapse(void *context, fw_alarm *alarm)
 {
     fw_task *task = take_subject(alarm);
     if (task)
-        fw_task_release(context, task);
+        fw_engine_leave(context, task);
 }
 
 /* Ends runs past their deadlines. Returns the next deadline. */
@@ -177,6 +177,7 @@ static int64_t round_of(void *context, int64_t now_ns)
     fw_engine *engine = context;
     bool awake = false;
     int64_t next_ns = look_at_watches(engine, &awake, now_ns);
+    fw_retire_flush(&engine->retire);
     if (awake)
         engine->doze_at = now_ns + QUIET_NS;
     if (now_ns >= engine->doze_at)

@@ -8,20 +8,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine_priv.h"
 
-static void reclaim_private(void *object)
+static inline void reclaim(fw_engine *engine, fw_task *task)
 {
-    fw_memory_free(&fw_engine_of(object)->memory, object);
-}
-
-void fw_engine_retire_private(fw_task *task)
-{
-    fw_rcu_retire(task, reclaim_private);
-}
-
-static inline void reclaim(void *object)
-{
-    fw_task *task = object;
-    fw_engine *engine = fw_engine_of(task);
     if (engine->ops.reclaim)
         engine->ops.reclaim(engine->ops.context, task);
     fw_memory_free(&engine->memory, task);
@@ -29,78 +17,63 @@ static inline void reclaim(void *object)
 
 /* A grace period after the unlinking: nobody can retain any more, so if nobody else has a
  * reference, nobody will. */
-static inline void give_back(fw_task *task, unsigned references)
+static inline void expired(fw_task *task, unsigned code)
 {
-    if (FW_LIKELY(fw_task_has_only(task, references)) || fw_task_give_back(task, references))
-        reclaim(task);
+    fw_engine *engine = fw_engine_of(task);
+    if (FW_UNLIKELY(code == FW_RETIRE_PRIVATE))
+        fw_memory_free(&engine->memory, task);
+    else if (FW_LIKELY(fw_task_has_only(task, code)) || fw_task_give_back(task, code))
+        reclaim(engine, task);
 }
 
-static void give_back_1(void *object)
+void fw_engine_expire_chain(void *chain)
 {
-    give_back(object, 1);
-}
-
-static void give_back_2(void *object)
-{
-    give_back(object, 2);
-}
-
-static void give_back_3(void *object)
-{
-    give_back(object, 3);
-}
-
-static void give_back_chain(void *object)
-{
-    for (fw_task *task = object; task;) {
-        /* Relaxed: the retirement published it. */
-        fw_task *next = (fw_task *)(void *)fw_load_relaxed(&task->node.next);
-        if (next)
-            __builtin_prefetch(next, 1);
-        give_back(task, FW_TASK_REFERENCES);
-        task = next;
-    }
-}
-
-void fw_engine_retire_chain(fw_task *first)
-{
-    fw_rcu_retire(first, give_back_chain);
+    fw_retire_walk(chain, expired);
 }
 
 void fw_task_release(fw_engine *engine, fw_task *task)
 {
     FW_DEBUG_ASSERT(fw_engine_of(task) == engine);
-    (void)engine;
+    /* The index's reference is gone, so the task has left its chain and can go into another. */
     if (fw_task_give_back(task, 1))
-        fw_rcu_retire(task, reclaim);
+        fw_retire_add(&engine->retire, task, 0);
 }
 
-void fw_engine_end(fw_engine *engine, fw_task *task, int why, unsigned references,
-                   int64_t finished_wall_ns)
+static void end(fw_engine *engine, fw_task *task, int why)
 {
-    static void (*const give_backs[])(void *object) = {NULL, give_back_1, give_back_2, give_back_3};
-    FW_ASSERT(references >= 1 && references <= FW_TASK_REFERENCES);
     fw_state state = fw_task_state(task);
     FW_ASSERT(fw_state_is_terminal(state));
     /* Relaxed: as in fw_engine_stamp_end. */
-    fw_engine_stamp_end(task, fw_load_relaxed(&task->started_wall_ns), finished_wall_ns);
+    fw_engine_stamp_end(task, fw_load_relaxed(&task->started_wall_ns), fw_wall_ns());
     /* A cancel that was accepted while it ran has the last word. */
     engine->ops.done(engine->ops.context, task, state == FW_CANCELLED ? FW_ENDED_BY_CANCEL : why);
     fw_index_remove(&engine->index, task);
     fw_counters_add(&engine->counters, fw_engine_counter_of(state), 1);
-    fw_rcu_retire(task, give_backs[references]);
 }
 
-void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state from)
+void fw_engine_end_run(fw_engine *engine, fw_task *task, int why, unsigned references)
 {
-    unsigned references = 2;
+    FW_ASSERT(references >= 1 && references <= 2);
+    end(engine, task, why);
+    fw_retire_add(&engine->retire, task, references);
+}
+
+void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state from, bool alone)
+{
     fw_counters_add(&engine->counters, FW_COUNT_ENDED_UNRUN, 1);
     if (from == FW_SCHEDULED || from == FW_RETRYING) {
         fw_counters_add(&engine->counters, FW_COUNT_WAITED, 1);
-        if (fw_engine_alarm_take(task))
-            references = 3;
+        alone = alone || fw_engine_alarm_take(task);
     }
-    fw_engine_end(engine, task, why, references, fw_wall_ns());
+    end(engine, task, why);
+    if (alone || fw_task_part_unlinked(task))
+        fw_retire_add(&engine->retire, task, FW_TASK_REFERENCES);
+}
+
+void fw_engine_leave(fw_engine *engine, fw_task *task)
+{
+    if (fw_task_part_left(task))
+        fw_retire_add(&engine->retire, task, FW_TASK_REFERENCES);
 }
 
 bool fw_engine_try_again(fw_engine *engine, fw_task *task, unsigned run, unsigned held, int why)
@@ -129,7 +102,7 @@ void fw_engine_expire(fw_engine *engine, fw_task *task, unsigned run)
         return;
     fw_counters_add(&engine->counters, FW_COUNT_DEADLINE, 1);
     if (!again)
-        fw_engine_end(engine, task, FW_ENDED_BY_DEADLINE, 1, fw_wall_ns());
+        fw_engine_end_run(engine, task, FW_ENDED_BY_DEADLINE, 1);
 }
 
 void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attempt, bool success)
@@ -139,7 +112,7 @@ void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attem
     if (!success && fw_engine_try_again(engine, task, run, 1, FW_ENDED_BY_RUN))
         return;
     if (fw_task_end_run(task, run, success) == FW_DUTY_END)
-        fw_engine_end(engine, task, FW_ENDED_BY_RUN, 2, fw_wall_ns());
+        fw_engine_end_run(engine, task, FW_ENDED_BY_RUN, 2);
     else
         fw_task_release(engine, task);
 }
@@ -148,4 +121,9 @@ void fw_engine_complete(fw_engine *engine, fw_task *task, bool success)
 {
     /* Relaxed: it changes only after this run's end, which is what we bring. */
     fw_engine_complete_attempt(engine, task, fw_load_relaxed(&task->attempt), success);
+}
+
+void fw_engine_flush(fw_engine *engine)
+{
+    fw_retire_flush(&engine->retire);
 }

@@ -27,6 +27,13 @@ static int take_home(fw_engine *engine)
     return -FW_EFULL;
 }
 
+/* So that a small limit is not used up by ended tasks. */
+static unsigned chain_max(size_t tasks_max)
+{
+    size_t chain = tasks_max / 1024;
+    return chain < 1 ? 1 : chain > FW_RETIRE_CHAIN_MAX ? FW_RETIRE_CHAIN_MAX : (unsigned)chain;
+}
+
 static int create_runners(fw_engine *engine)
 {
     size_t bytes = engine->config.pool.threads * sizeof *engine->runners;
@@ -34,8 +41,10 @@ static int create_runners(fw_engine *engine)
     if (!engine->runners)
         return -FW_ENOMEM;
     memset(engine->runners, 0, bytes);
-    for (unsigned i = 0; i < engine->config.pool.threads; i++)
+    for (unsigned i = 0; i < engine->config.pool.threads; i++) {
         engine->runners[i].counters = fw_counters_row(&engine->counters, i);
+        engine->runners[i].retired = &engine->retire.rows[FW_SLOTS + i];
+    }
     return 0;
 }
 
@@ -65,6 +74,7 @@ static void free_engine(fw_engine *engine, bool has_home)
         fw_store_release(&fw_engine_homes[engine->home], (fw_engine *)NULL);
     }
     free(engine->runners);
+    fw_retire_fini(&engine->retire);
     fw_counters_fini(&engine->counters);
     fw_index_fini(&engine->index);
     fw_memory_fini(&engine->memory);
@@ -90,6 +100,9 @@ int fw_engine_create(fw_engine **out, const fw_engine_config *config, const fw_e
     if (!err)
         err = fw_counters_init(&engine->counters, config->pool.threads);
     if (!err)
+        err = fw_retire_init(&engine->retire, chain_max(config->tasks_max), config->pool.threads,
+                             fw_engine_expire_chain);
+    if (!err)
         err = create_runners(engine);
     if (!err)
         err = create_pool(engine);
@@ -113,9 +126,9 @@ void fw_engine_stop_task(fw_engine *engine, fw_task *task)
     fw_state from;
     fw_duty duty = fw_task_settle(task, false, &from);
     if (duty == FW_DUTY_END_UNRUN)
-        fw_engine_end_unrun(engine, task, FW_ENDED_BY_STOP, from);
+        fw_engine_end_unrun(engine, task, FW_ENDED_BY_STOP, from, false);
     else if (duty == FW_DUTY_END)
-        fw_engine_end(engine, task, FW_ENDED_BY_STOP, 1, fw_wall_ns());
+        fw_engine_end_run(engine, task, FW_ENDED_BY_STOP, 1);
 }
 
 static bool stop_waiting(void *context, fw_task *task)
@@ -190,6 +203,7 @@ void fw_engine_destroy(fw_engine *engine)
         return;
     fw_engine_halt(engine);
     fw_rcu_barrier();
+    fw_retire_collect(&engine->retire);
     fw_pool_destroy(engine->pool);
     fw_timers_free(engine->timers);
     free_engine(engine, true);

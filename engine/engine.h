@@ -143,6 +143,8 @@ void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attem
  * retains it); each retain needs one release. */
 void fw_task_retain(fw_task *task);
 void fw_task_release(fw_engine *engine, fw_task *task);
+/* What this thread ended is reclaimed soon; without it, with the next few dozen. Nobody has to. */
+void fw_engine_flush(fw_engine *engine);
 
 /* Any thread, one load: */
 fw_state fw_task_state(const fw_task *task);

@@ -11,7 +11,8 @@
  * - completer: with the task until a run answers PENDING, then with whoever will complete that
  *   run.
  * Who ends a task that runs hands on the index's reference only: the thread and the completer
- * come back for theirs. Who ends one that does not run takes the completer's with it.
+ * come back for theirs. Of one that does not run, who ended it and who has
+ * the runner's reference part from it (fw_task_part_left), and the second hands on all three.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_ENGINE_PRIV_H
 #define FW_ENGINE_ENGINE_PRIV_H
@@ -21,15 +22,15 @@
 #include "engine/engine.h"
 #include "engine/index.h"
 #include "engine/memory.h"
+#include "engine/retire.h"
 #include "engine/stamp.h"
 #include "engine/task.h"
 #include "engine/timers.h"
 #include "engine/watch.h"
 
 enum {
-    FW_ENGINES_MAX = 16,      /* in a process */
-    FW_ENGINE_DUE_MAX = 64,   /* due tasks of a level that are queued together */
-    FW_ENGINE_ENDED_MAX = 64, /* ended tasks that are retired together */
+    FW_ENGINES_MAX = 16,    /* in a process */
+    FW_ENGINE_DUE_MAX = 64, /* due tasks of a level that are queued together */
 };
 
 /* One task thread's own. */
@@ -38,8 +39,7 @@ typedef struct fw_runner {
     /* The thread only. */
     _Alignas(FW_APART) fw_stamp stamp;
     fw_counter_row *counters;
-    fw_task *ended; /* waiting to be retired, linked through their queue nodes */
-    unsigned ended_count;
+    fw_retire_row *retired;
     bool awake;
 } fw_runner;
 
@@ -54,6 +54,7 @@ struct fw_engine {
     fw_index index;
     fw_memory memory;
     fw_counters counters;
+    fw_retire retire;
     /* Whoever takes it down, one thread at a time. */
     bool halted;
     /* Shared, atomic. */
@@ -80,23 +81,23 @@ void fw_engine_thread_start(void *context, unsigned thread);
 void fw_engine_pause(void *context, unsigned thread);
 void fw_engine_thread_stop(void *context, unsigned thread);
 
-/* ending.c. After END or END_UNRUN: stamp, done, unlink, count; then `references` go a grace period
- * later. */
-void fw_engine_end(fw_engine *engine, fw_task *task, int why, unsigned references,
-                   int64_t finished_wall_ns);
-/* After END_UNRUN by a thread that holds none of the references: the alarm's as well. In a read
- * section. */
-void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state from);
+/* ending.c. After END by another than the run's thread: stamp, done, unlink, count; then the
+ * references that came with it go a grace period later, and the others come for theirs. */
+void fw_engine_end_run(fw_engine *engine, fw_task *task, int why, unsigned references);
+/* After END_UNRUN. alone: the runner's reference is the caller's, so nobody else comes. Otherwise
+ * in a read section. */
+void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state from, bool alone);
+/* The runner's reference comes back: the task, which somebody else ended before it ran, has left
+ * queue and wheel. */
+void fw_engine_leave(fw_engine *engine, fw_task *task);
 /* A run failed or passed its deadline: lets another one follow, or returns false. held: how many of
  * the runner's and the completer's reference come with the run's end. */
 FW_MUST bool fw_engine_try_again(fw_engine *engine, fw_task *task, unsigned run, unsigned held,
                                  int why);
 /* A run passed its deadline. In a read section. */
 void fw_engine_expire(fw_engine *engine, fw_task *task, unsigned run);
-/* Ended and unlinked tasks with all their references, linked through their queue nodes. */
-void fw_engine_retire_chain(fw_task *first);
-/* A task that was never admitted: its memory goes back a grace period later. */
-void fw_engine_retire_private(fw_task *task);
+/* The grace period of a chain of retired tasks is over. */
+void fw_engine_expire_chain(void *chain);
 
 static inline void fw_engine_stamp_end(fw_task *task, int64_t started_wall_ns,
                                        int64_t finished_wall_ns)

@@ -55,24 +55,6 @@ static void leave_pending(fw_engine *engine, fw_task *task, unsigned run, int64_
     fw_task_release(engine, task);
 }
 
-static void retire_ended(fw_runner *runner)
-{
-    if (runner->ended)
-        fw_engine_retire_chain(runner->ended);
-    runner->ended = NULL;
-    runner->ended_count = 0;
-}
-
-/* The task has left queue and wheel, so its queue node is free for the chain. */
-static inline void retire(fw_runner *runner, fw_task *task)
-{
-    /* Relaxed: the retirement publishes it. */
-    fw_store_relaxed(&task->node.next, (fw_work_node *)(void *)runner->ended);
-    runner->ended = task;
-    if (FW_UNLIKELY(++runner->ended_count == FW_ENGINE_ENDED_MAX))
-        retire_ended(runner);
-}
-
 /* The thread holds the runner's reference and, since no run is pending, the completer's. */
 static inline void finish(fw_engine *engine, fw_runner *runner, fw_task *task, uint32_t begun,
                           bool success, int64_t end_ns)
@@ -93,7 +75,7 @@ static inline void finish(fw_engine *engine, fw_runner *runner, fw_task *task, u
     engine->ops.done(engine->ops.context, task, why);
     fw_index_remove(&engine->index, task);
     fw_counter_row_add(runner->counters, fw_engine_counter_of(state), 1);
-    retire(runner, task);
+    fw_retire_row_add(&engine->retire, runner->retired, task, FW_TASK_REFERENCES);
 }
 
 void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
@@ -107,7 +89,7 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
      * word that the next transition releases. */
     fw_store_relaxed(&task->node.next, NULL);
     if (FW_UNLIKELY(fw_task_begin(task, &begun) != FW_DUTY_RUN)) {
-        fw_task_release(engine, task);
+        fw_engine_leave(engine, task);
         return;
     }
     fw_index_prefetch(&engine->index, task->key);
@@ -144,7 +126,8 @@ void fw_engine_pause(void *context, unsigned thread)
     fw_stamp_forget(&runner->stamp);
     if (engine->ops.pause)
         engine->ops.pause(engine->ops.context, thread);
-    retire_ended(runner);
+    fw_retire_row_flush(&engine->retire, runner->retired);
+    fw_retire_flush(&engine->retire);
     fw_rcu_flush();
 }
 
@@ -153,6 +136,5 @@ void fw_engine_thread_stop(void *context, unsigned thread)
     fw_engine *engine = context;
     if (engine->ops.thread_stop)
         engine->ops.thread_stop(engine->ops.context, thread);
-    retire_ended(&engine->runners[thread]);
     fw_rcu_flush();
 }

@@ -154,6 +154,22 @@ bool fw_task_give_back(fw_task *task, unsigned references)
     return word / FW_WORD_REFERENCE == references;
 }
 
+bool fw_task_part_unlinked(fw_task *task)
+{
+    /* [task-word] acq_rel: the task is unlinked; and out of the queue, if the other was here. */
+    uint32_t word = fw_or_acq_rel(&task->word, FW_WORD_UNLINKED);
+    FW_ASSERT(!(word & FW_WORD_UNLINKED) && fw_state_is_terminal(state_of(word)));
+    return word & FW_WORD_LEFT;
+}
+
+bool fw_task_part_left(fw_task *task)
+{
+    /* [task-word] acq_rel: the task is out of the queue; and unlinked, if the other was here. */
+    uint32_t word = fw_or_acq_rel(&task->word, FW_WORD_LEFT);
+    FW_ASSERT(!(word & FW_WORD_LEFT) && fw_state_is_terminal(state_of(word)));
+    return word & FW_WORD_UNLINKED;
+}
+
 void fw_task_retain(fw_task *task)
 {
     /* Relaxed: the caller has a reference or a read section already. */

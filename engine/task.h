@@ -1,6 +1,6 @@
 /* engine/task.h - the state word of a task: one atomic, its transitions, the duty each brings.
  *
- * The word holds the state, the cancel flag, the number of the run (six bits) and the
+ * The word holds the state, a few flags, the number of the run (six bits) and the
  * references. Nobody outside task.[ch] sees a bit: a transition either happens or not, and its
  * result says what its caller owes.
  *
@@ -77,16 +77,23 @@ unsigned fw_task_references(const fw_task *task);
 static inline bool fw_task_has_only(const fw_task *task, unsigned references);
 /* True: these were the last ones. */
 FW_MUST bool fw_task_give_back(fw_task *task, unsigned references);
+/* Of a task that ended without running two have to part: who ended it, when it is unlinked, and who
+ * has the runner's reference, when the task is in no queue and on no wheel. True for the second:
+ * all three references are with the caller. */
+FW_MUST bool fw_task_part_unlinked(fw_task *task);
+FW_MUST bool fw_task_part_left(fw_task *task);
 
 /* --- The word, and the two transitions that every task makes, for the compiler's eyes --- */
 
-/* From the low end: 4 bits state, 1 bit cancel, 6 bits run, 21 bits references. */
+/* From the low end: 4 bits state, 1 bit cancel, 6 bits run, 2 bits parting, 19 bits references. */
 enum {
     FW_WORD_STATE = 0xf,
     FW_WORD_CANCEL = 1 << 4,
     FW_WORD_RUN_SHIFT = 5,
     FW_WORD_RUN = (FW_RUNS - 1) << FW_WORD_RUN_SHIFT,
-    FW_WORD_REFERENCE = 1 << 11
+    FW_WORD_UNLINKED = 1 << 11,
+    FW_WORD_LEFT = 1 << 12,
+    FW_WORD_REFERENCE = 1 << 13
 };
 
 /* The word after one listed move. */

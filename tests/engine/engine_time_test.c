@@ -69,8 +69,7 @@ static void a_cancelled_scheduled_task_is_gone_at_once(void **state)
     }
     assert_int_equal(fw_load_seq_cst(&record.why), FW_ENDED_BY_CANCEL);
     /* Long before their due time. */
-    fw_rcu_barrier();
-    assert_int_equal(fw_load_seq_cst(&record.reclaims), TASKS);
+    await_reclaims(p.engine, &record.reclaims, TASKS);
     fw_engine_stats stats;
     fw_engine_snapshot(p.engine, &stats);
     assert_int_equal(stats.live + stats.scheduled, 0);
@@ -89,9 +88,8 @@ static void cancelled_before_it_was_scheduled(void **state)
     assert_int_equal(fw_engine_cancel(p.engine, task), FW_CANCEL_QUEUED);
     fw_rcu_read_unlock();
     fw_engine_schedule(p.engine, task, fw_now_ns() + FAR_NS);
-    fw_rcu_barrier();
     assert_ended(&record, FW_CANCELLED, FW_ENDED_BY_CANCEL);
-    assert_int_equal(fw_load_seq_cst(&record.reclaims), 1);
+    await_reclaims(p.engine, &record.reclaims, 1);
     probe_close(&p);
 }
 
@@ -170,8 +168,7 @@ static void pending_runs_have_deadlines_too(void **state)
     assert_int_equal(fw_load_seq_cst(&late.reclaims), 0);
     fw_engine_complete(p.engine, task, true);
     assert_ended(&late, FW_FAILURE, FW_ENDED_BY_DEADLINE);
-    fw_rcu_barrier();
-    assert_int_equal(fw_load_seq_cst(&late.reclaims), 1);
+    await_reclaims(p.engine, &late.reclaims, 1);
     /* Completed in time, then the same key again, running when the first one's deadline passes. */
     task = probe_task(&p, &timely, 2, WAY_PENDING);
     task->timeout_ns = 10 * FW_NS_PER_MS;

@@ -1,5 +1,5 @@
 /* memory_test.c - room for every size, limits that hold, packs that go round. Also covers
- * engine/quota.c.
+ * engine/quota.c and engine/retire.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/memory.h"
 
@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "engine/retire.h"
 #include "engine/thread_slot.h"
 
 static void amounts_stay_under_their_limits(void **state)
@@ -189,6 +190,59 @@ static void threads_beyond_the_slots_share_a_row(void **state)
     free(memory);
 }
 
+/* G1 and G2, with more threads than rows that are flushed. */
+enum { RETIRERS = 3, RETIRED = 5000 };
+static fw_atomic(unsigned) expirations[FW_RETIRE_CODE + 1];
+
+static void expired(fw_task *task, unsigned code)
+{
+    assert_int_equal(task->tag, code);
+    task->tag = 99;
+    fw_add_relaxed(&expirations[code], 1); /* relaxed: read after all is over */
+    free(task);
+}
+
+static void expire(void *chain)
+{
+    fw_retire_walk(chain, expired);
+}
+
+static void *retire_many(void *argument)
+{
+    fw_retire *retire = argument;
+    for (unsigned i = 0; i < RETIRED; i++) {
+        fw_task *task = calloc(1, sizeof *task);
+        task->tag = i % (FW_RETIRE_PRIVATE + 1);
+        fw_retire_add(retire, task, task->tag);
+        if (i % 777 == 0)
+            fw_retire_flush(retire);
+    }
+    return NULL;
+}
+
+static void each_retired_task_expires_once(void **state)
+{
+    (void)state;
+    fw_retire retire;
+    pthread_t threads[RETIRERS];
+    assert_int_equal(fw_retire_init(&retire, FW_RETIRE_CHAIN_MAX, 1, expire), 0);
+    for (unsigned i = 0; i < RETIRERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, retire_many, &retire), 0);
+    for (unsigned i = 0; i < RETIRED; i++) {
+        fw_task *task = calloc(1, sizeof *task);
+        fw_retire_row_add(&retire, &retire.rows[FW_SLOTS], task, 0);
+    }
+    for (unsigned i = 0; i < RETIRERS; i++)
+        pthread_join(threads[i], NULL);
+    fw_rcu_barrier();
+    fw_retire_collect(&retire);
+    for (unsigned code = 0; code <= FW_RETIRE_PRIVATE; code++) {
+        unsigned expected = RETIRERS * RETIRED / (FW_RETIRE_PRIVATE + 1);
+        assert_int_equal(fw_load_relaxed(&expirations[code]), expected + (code ? 0 : RETIRED));
+    }
+    fw_retire_fini(&retire);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +251,7 @@ int main(void)
         cmocka_unit_test(small_limits_are_exact),
         cmocka_unit_test(packs_go_round),
         cmocka_unit_test(threads_beyond_the_slots_share_a_row),
+        cmocka_unit_test(each_retired_task_expires_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

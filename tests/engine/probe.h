@@ -57,6 +57,16 @@ typedef struct probe {
     while (!(condition))                                                                           \
     sched_yield()
 
+/* Until so many are reclaimed, which takes a grace period or two. */
+static inline void await_reclaims(fw_engine *engine, fw_atomic(unsigned) * reclaims, unsigned count)
+{
+    while (fw_load_seq_cst(reclaims) < count) {
+        fw_engine_flush(engine);
+        fw_rcu_barrier();
+    }
+    assert_int_equal(fw_load_seq_cst(reclaims), count);
+}
+
 static fw_run probe_run(void *context, fw_task *task, unsigned thread)
 {
     probe *p = context;

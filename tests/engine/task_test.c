@@ -231,6 +231,20 @@ static void the_last_reference_is_told(void **unused)
     assert_true(fw_task_give_back(&task, 1));
 }
 
+static void the_second_to_part_has_all(void **unused)
+{
+    (void)unused;
+    fw_task task;
+    bring(&task, FW_CANCELLED);
+    assert_false(fw_task_part_unlinked(&task));
+    assert_true(fw_task_part_left(&task));
+    bring(&task, FW_CANCELLED);
+    assert_false(fw_task_part_left(&task));
+    assert_true(fw_task_part_unlinked(&task));
+    assert_int_equal(fw_task_state(&task), FW_CANCELLED);
+    assert_int_equal(fw_task_references(&task), FW_TASK_REFERENCES);
+}
+
 /* T2: of all who try to end a task, one is told so. */
 enum { ENDERS = 3, ROUNDS = 3000 };
 typedef struct contest {
@@ -307,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_cancel_survives_the_deadline),
         cmocka_unit_test(runs_do_not_answer_for_each_other),
         cmocka_unit_test(the_last_reference_is_told),
+        cmocka_unit_test(the_second_to_part_has_all),
         cmocka_unit_test(one_of_many_ends_a_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
