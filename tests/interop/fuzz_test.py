@@ -15,7 +15,7 @@ from fastworker.tasks.models import TaskResult
 from harness import QUERY, REGISTRATION, OnePlane, ask, task
 
 SEED = int(os.environ.get("FW_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
-ROUNDS = int(os.environ.get("FW_FUZZ_ROUNDS", "150"))
+ROUNDS = int(os.environ.get("FW_FUZZ_ROUNDS", "600"))
 VALID = {
     "task": task("add", 1, 2, callback={"address": "tcp://127.0.0.1:9", "data": {"a": [1, None]}}),
     "batch": {"action": "batch_submit", "tasks": [task("add", 1, 2), task("nope")]},
