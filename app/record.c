@@ -44,7 +44,8 @@ static char *texts_of(fw_task *task)
 
 static char *put(char *at, const char *bytes, size_t len)
 {
-    memcpy(at, bytes, len);
+    if (len > 0)
+        memcpy(at, bytes, len);
     return at + len;
 }
 

@@ -90,6 +90,9 @@
     atomic_store_explicit((p), atomic_load_explicit((p), memory_order_relaxed) + (v),              \
                           memory_order_relaxed)
 
+/* Its reader's side; no step of the explorer, like fw_count. */
+#define fw_count_read(p) atomic_load_explicit((p), memory_order_relaxed)
+
 #define fw_fence_seq_cst() (FW_ATOMIC_STEP(), atomic_thread_fence(memory_order_seq_cst))
 /* Stops the compiler, not the processor: the other half of a membarrier(2). */
 #define fw_fence_compiler() atomic_signal_fence(memory_order_seq_cst)

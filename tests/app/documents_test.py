@@ -1,4 +1,6 @@
-"""The documents that are made from the program are what the program makes. SPDX-License-Identifier: Apache-2.0"""
+"""The documents that are made from the program are what the program makes.
+
+SPDX-License-Identifier: Apache-2.0"""
 import os
 import re
 import subprocess
@@ -18,7 +20,7 @@ class Documents(unittest.TestCase):
         made = subprocess.run([PROGRAM, "config", "document"], check=True, capture_output=True,
                               text=True).stdout
         self.assertIn(made, read("docs/SETTINGS.md"),
-                      "docs/SETTINGS.md is behind: put in the output of 'fastworker config document'")
+                      "docs/SETTINGS.md is behind the output of 'fastworker config document'")
 
     def test_default_file_is_accepted(self):
         text = subprocess.run([PROGRAM, "config", "dump-default"], check=True, capture_output=True,
@@ -29,7 +31,8 @@ class Documents(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         try:
-            done = subprocess.run([PROGRAM, "config", "check", "-c", path], capture_output=True, text=True)
+            done = subprocess.run([PROGRAM, "config", "check", "-c", path], capture_output=True,
+                                  text=True)
         finally:
             os.unlink(path)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -35,6 +35,17 @@ def free_block(count):
     raise AssertionError("no free ports")
 
 
+def wait_until(condition, what):
+    """Looks at a condition until it is true and returns what it gave."""
+    until = time.monotonic() + LONG
+    while time.monotonic() < until:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)  # between two looks
+    raise AssertionError("never: " + what)
+
+
 def line(task, *args, **more):
     return json.dumps({"task": task, "args": list(args), **more}) + "\n"
 

@@ -120,7 +120,7 @@ static unsigned able(void)
     for (unsigned i = 0; i < model->threads; i++) {
         fw_model_thread *t = &threads[i];
         if (t->state == FW_MODEL_READY ||
-            (t->state == FW_MODEL_AWAITS && atomic_load_explicit(t->flag, memory_order_relaxed)))
+            (t->state == FW_MODEL_AWAITS && fw_count_read(t->flag)))
             set |= 1u << i;
     }
     return set;
