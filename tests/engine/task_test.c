@@ -248,9 +248,9 @@ static void the_second_to_part_has_all(void **unused)
 /* T2: of all who try to end a task, one is told so. */
 enum { ENDERS = 3, ROUNDS = 3000 };
 typedef struct contest {
-    fw_task task;
     pthread_barrier_t line;
     fw_atomic(unsigned) ends;
+    fw_task task; /* last: it ends with its payload */
 } contest;
 
 static bool try_to_end(fw_task *task, unsigned way)
