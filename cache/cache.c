@@ -174,6 +174,7 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
     fw_shard *shard = shard_of(cache, hash);
     /* Relaxed, all: settings, and an address to load early. */
     fw_table_prefetch(fw_load_relaxed(&shard->table), hash);
+    __builtin_prefetch(&shard->lock, 1);
     int64_t ttl = ttl_ns == 0 ? fw_load_relaxed(&bounds->ttl_ns) : ttl_ns;
     if (FW_UNLIKELY(ttl < 0))
         return -FW_EINVAL;
@@ -188,8 +189,11 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
     if (FW_UNLIKELY(!entry))
         return -FW_ENOMEM;
     /* A reader's look first: whoever waits for memory should not hold a lock meanwhile. */
+    fw_shard_prefetch(shard);
     fw_rcu_read_lock();
-    fw_shard_find(shard, hash, item->key);
+    const fw_entry *there = fw_shard_find(shard, hash, item->key);
+    if (there)
+        fw_shard_prefetch_node(shard, there);
     fw_rcu_read_unlock();
     const fw_shard *other = &cache->shards[(hash >> 40) & cache->shard_mask];
     int status = fw_shard_put(shard, entry, plan.bytes, hash, now_ns, other);

@@ -38,7 +38,8 @@ static inline fw_table table_of(const fw_shard *shard)
 
 static void put_table(fw_shard *shard, fw_table table)
 {
-    shard->table_room = fw_table_room(table);
+    size_t room = fw_table_room(table);
+    shard->table_room = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
     /* [shard-table] release: the table's buckets. */
     fw_store_release(&shard->table, table);
 }
@@ -75,6 +76,7 @@ bool fw_shard_init(fw_shard *shard, fw_bounds *bounds, size_t likely, size_t rem
     put_table(shard, table);
     /* Relaxed: the cache is private until it is created. */
     fw_store_relaxed(&shard->began, UINT64_MAX);
+    fw_store_relaxed(&shard->nodes_hint, shard->nodes.at);
     if (!ready) {
         fw_shard_fini(shard);
         return false;
@@ -142,6 +144,8 @@ static bool make_space(fw_shard *shard)
     uint32_t capacity = shard->nodes.capacity;
     if (!fw_nodes_grow(&shard->nodes, (uint32_t)likely_entries(shard)))
         return false;
+    /* Relaxed: a hint. */
+    fw_store_relaxed(&shard->nodes_hint, shard->nodes.at);
     count_bytes(shard, (int64_t)(shard->nodes.capacity - capacity) * (int64_t)sizeof(fw_node));
     return true;
 }
@@ -153,8 +157,23 @@ static inline bool reserve(fw_shard *shard)
     return make_space(shard);
 }
 
-/* Under the lock: the entry of a node leaves. => the entry, to be retired. */
-static inline fw_entry *take_out(fw_shard *shard, uint32_t index)
+/* What a put or a departure changes in the figures. `gone` and `entry` may be NULL. The usual put
+ * changes little, as it evicts one of the same kind. */
+static inline void count_change(fw_shard *shard, const fw_entry *entry, size_t bytes,
+                                const fw_entry *gone, size_t gone_bytes)
+{
+    if (FW_UNLIKELY(bytes != gone_bytes))
+        count_bytes(shard, (int64_t)bytes - (int64_t)gone_bytes);
+    if (entry && gone && FW_LIKELY(entry->status == gone->status))
+        return;
+    if (entry)
+        fw_count(&shard->by_status[entry->status], 1);
+    if (gone)
+        fw_count(&shard->by_status[gone->status], -(size_t)1);
+}
+
+/* Under the lock: the entry of a node leaves; not yet counted. => the entry, to be retired. */
+static inline fw_entry *unlink_entry(fw_shard *shard, uint32_t index)
 {
     fw_node *node = &shard->nodes.at[index];
     fw_entry *entry = node->entry;
@@ -163,10 +182,16 @@ static inline fw_entry *take_out(fw_shard *shard, uint32_t index)
     fw_table_remove(table_of(shard), node->place, hash);
     fw_recency_remove(&shard->nodes, index);
     fw_expiry_remove(&shard->expiry, &shard->nodes, index);
-    count_bytes(shard, -(int64_t)node->bytes);
-    fw_count(&shard->entries, -(size_t)1);
-    fw_count(&shard->by_status[entry->status], -(size_t)1);
     fw_node_give(&shard->nodes, index);
+    return entry;
+}
+
+static fw_entry *take_out(fw_shard *shard, uint32_t index)
+{
+    size_t bytes = shard->nodes.at[index].bytes;
+    fw_entry *entry = unlink_entry(shard, index);
+    count_change(shard, NULL, 0, entry, bytes);
+    fw_count(&shard->entries, -(size_t)1);
     return entry;
 }
 
@@ -196,28 +221,33 @@ static void show_exact_age(fw_shard *shard)
     fw_store_relaxed(&shard->began, oldest_mark(shard));
 }
 
-/* Starts loading what the next eviction will touch: in a large cache, what was used least recently
- * is in nobody's near memory. */
-static inline void load_next(const fw_shard *shard, const fw_node *next)
+/* Tells, and starts loading, what the next eviction will touch: in a large cache what was used
+ * least recently is in nobody's near memory, in a small one it may be in another processor's. */
+static inline void show_next(fw_shard *shard, const fw_node *next)
 {
     const fw_node *at = shard->nodes.at;
     if (FW_UNLIKELY(!next->entry))
         return;
+    const fw_bucket *bucket = &fw_table_buckets(table_of(shard))[next->place / 8];
+    /* Relaxed, all: addresses to load early. */
+    fw_store_relaxed(&shard->next_entry, next->entry);
+    fw_store_relaxed(&shard->next_bucket, bucket);
+    fw_store_relaxed(&shard->next_node, next);
     __builtin_prefetch(next->entry);
-    __builtin_prefetch(&fw_table_buckets(table_of(shard))[next->place / 8]);
+    __builtin_prefetch(bucket);
     __builtin_prefetch(&at[next->newer]);
     __builtin_prefetch(&at[next->later]);
     __builtin_prefetch(&at[next->sooner]);
 }
 
 /* Under the lock: evicts the entry used least recently. => it, or NULL. */
-static inline fw_entry *evict_oldest(fw_shard *shard, fw_eviction why)
+static fw_entry *evict_oldest(fw_shard *shard, fw_eviction why)
 {
     uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
     if (index == FW_NODE_NONE)
         return NULL;
     fw_count(&shard->evicted[why], 1);
-    load_next(shard, &shard->nodes.at[shard->nodes.at[index].newer]);
+    show_next(shard, &shard->nodes.at[shard->nodes.at[index].newer]);
     return take_out(shard, index);
 }
 
@@ -227,7 +257,7 @@ static void retire_all(victims *out)
         fw_entry_retire(out->entries[i]);
 }
 
-/* Under the lock: an entry of a new key. */
+/* Under the lock: an entry of a new key; not yet counted. */
 static inline void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash,
                          int64_t now_ns)
 {
@@ -239,20 +269,18 @@ static inline void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_
     fw_recency_add(&shard->recency, &shard->nodes, index, (uint32_t)entries_of(shard));
     fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
     node->place = fw_table_insert(table_of(shard), hash, entry);
-    fw_count(&shard->entries, 1);
 }
 
 /* Under the lock: an entry of a key that is here. It takes over the node where it stands, as used
  * now, and is moved when its turn comes, as one that a reader used. => the one it replaces. */
-static inline fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, size_t bytes,
-                                int64_t now_ns)
+static fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, size_t bytes,
+                         int64_t now_ns)
 {
     fw_entry *old = fw_table_entry(table_of(shard), place);
     uint32_t index = old->node;
     fw_node *node = &shard->nodes.at[index];
     FW_ASSERT(node->entry == old && node->place == place);
-    count_bytes(shard, -(int64_t)node->bytes);
-    fw_count(&shard->by_status[old->status], -(size_t)1);
+    count_change(shard, entry, bytes, old, node->bytes);
     entry->node = index;
     /* Relaxed: private until the table publishes it. */
     fw_store_relaxed(&entry->mark, fw_mark_of(now_ns) | FW_MARK_USED);
@@ -276,17 +304,38 @@ static inline bool is_oldest(const fw_shard *shard, const fw_shard *other, int64
     return theirs >= mine || now <= mine || mine - theirs <= (now - mine) / 8;
 }
 
-/* Under the lock, before an entry comes: makes room if this shard is the one to do so. => who has
- * to go. */
-static inline fw_entry *make_room(fw_shard *shard, const fw_shard *other, int64_t now_ns)
+/* Under the lock: whether an entry that comes drives out the oldest one of this shard. */
+static inline bool drives_out(const fw_shard *shard, const fw_shard *other, int64_t now_ns)
 {
     fw_bounds *bounds = shard->bounds;
     /* Relaxed, all: bounds. */
     bool full = fw_load_relaxed(&bounds->entries) >= fw_load_relaxed(&bounds->entries_max);
-    if (FW_LIKELY(full && entries_of(shard) > 0) && is_oldest(shard, other, now_ns))
-        return evict_oldest(shard, FW_EVICTED_BY_COUNT);
-    fw_add_relaxed(&bounds->entries, 1);
-    return NULL;
+    return FW_LIKELY(full && entries_of(shard) > 0) && is_oldest(shard, other, now_ns);
+}
+
+/* Under the lock: an entry of a new key, after the one that has to go for it, if any. => that one.
+ */
+static inline fw_entry *enter_for_oldest(fw_shard *shard, fw_entry *entry, size_t bytes,
+                                         uint64_t hash, int64_t now_ns, const fw_shard *other)
+{
+    fw_entry *gone = NULL;
+    size_t gone_bytes = 0;
+    if (drives_out(shard, other, now_ns)) {
+        uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
+        const fw_node *oldest = &shard->nodes.at[index];
+        FW_ASSERT(index != FW_NODE_NONE);
+        show_next(shard, &shard->nodes.at[oldest->newer]);
+        gone_bytes = oldest->bytes;
+        gone = unlink_entry(shard, index);
+        fw_count(&shard->evicted[FW_EVICTED_BY_COUNT], 1);
+    } else {
+        /* Relaxed: a count that bounds. */
+        fw_add_relaxed(&shard->bounds->entries, 1);
+        fw_count(&shard->entries, 1);
+    }
+    enter(shard, entry, bytes, hash, now_ns);
+    count_change(shard, entry, bytes, gone, gone_bytes);
+    return gone;
 }
 
 int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns,
@@ -303,12 +352,9 @@ int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, 
             fw_lock_release(&shard->lock);
             return -FW_ENOMEM;
         }
-        gone = make_room(shard, other, now_ns);
-        enter(shard, entry, bytes, hash, now_ns);
+        gone = enter_for_oldest(shard, entry, bytes, hash, now_ns, other);
     }
-    count_bytes(shard, (int64_t)bytes);
     fw_count(&shard->puts, 1);
-    fw_count(&shard->by_status[entry->status], 1);
     send_lump(shard);
     show_age(shard);
     fw_lock_release(&shard->lock);

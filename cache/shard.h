@@ -44,24 +44,50 @@ typedef struct fw_shard {
     /* Shared, atomic; changed seldom, under the lock. */
     fw_atomic(uintptr_t) table;
     fw_atomic(uint64_t) began; /* about when the oldest entry was last used; UINT64_MAX: no entry */
-    /* Under the lock. */
+    fw_atomic(const fw_node *)
+        nodes_hint; /* where the nodes are, to load one early; may be stale */
+    /* First line, what every put needs. Under the lock, but for the hints. */
     _Alignas(FW_APART) fw_lock lock;
+    uint32_t table_room; /* fw_table_room(table) */
     fw_nodes nodes;
-    size_t table_room;    /* fw_table_room(table) */
+    /* Shared, atomic; written under the lock: what the next eviction will touch, to be loaded
+     * before the lock is taken. Addresses only; what is there may be gone. */
+    fw_atomic(const void *) next_entry, next_bucket, next_node;
     int64_t unsent_bytes; /* not yet in bounds->bytes */
-    /* Written under the lock, read by anyone. */
-    fw_atomic(size_t) entries, bytes;
-    fw_atomic(uint64_t) puts, evicted[FW_EVICTIONS];
-    fw_atomic(size_t) by_status[FW_UNKNOWN];
-    /* Under the lock. */
+    /* Second line. Under the lock. */
     fw_expiry expiry;
+    /* Written under the lock, read by anyone. */
+    fw_atomic(uint64_t) puts, evicted[FW_EVICTIONS];
+    fw_atomic(size_t) entries, bytes;
+    /* Further lines. Under the lock. */
     fw_recency recency;
+    /* Written under the lock, read by anyone. */
+    fw_atomic(size_t) by_status[FW_UNKNOWN];
 } fw_shard;
 
 /* => false: no memory. likely: how many entries are expected at most; remembered: departed keys. */
 bool fw_shard_init(fw_shard *shard, fw_bounds *bounds, size_t likely, size_t remembered);
 /* Nobody may use the shard any more. */
 void fw_shard_fini(fw_shard *shard);
+
+/* Starts loading what a put into this shard will touch beside the bucket of its key. Any thread. */
+static inline void fw_shard_prefetch(const fw_shard *shard)
+{
+    /* Relaxed: addresses; a stale one does no harm. */
+    __builtin_prefetch(fw_load_relaxed(&shard->next_entry));
+    __builtin_prefetch(fw_load_relaxed(&shard->next_bucket), 1);
+    __builtin_prefetch(fw_load_relaxed(&shard->next_node), 1);
+    __builtin_prefetch(&shard->expiry, 1);
+    __builtin_prefetch(&shard->recency, 1);
+}
+
+/* Starts loading the node of an entry that is about to be replaced. Inside the read section of the
+ * entry. */
+static inline void fw_shard_prefetch_node(const fw_shard *shard, const fw_entry *entry)
+{
+    /* Relaxed: only an address. */
+    __builtin_prefetch(fw_load_relaxed(&shard->nodes_hint) + entry->node, 1);
+}
 
 /* Takes a private entry of `bytes`; if the cache is full, the oldest one goes first, unless the
  * other shard (which may be this one) has a much older one: then the cache is left one too large.
