@@ -48,7 +48,7 @@ static void write_status(void *context, fw_buffer *out)
     fw_buffer_json_string(out, text_span(plane->settings->base_address));
     fw_buffer_text(out, ", \"discovery_address\": ");
     fw_buffer_json_string(out, text_span(plane->settings->discovery_address));
-    fw_buffer_format(out, ", \"uptime_seconds\": %.3f",
+    fw_buffer_format(out, ", \"uptime_seconds\": %.6f",
                      (double)(fw_now_ns() - plane->started_ns) / 1e9);
     size_t total, active;
     fw_registry_count(plane->registry, &total, &active);
