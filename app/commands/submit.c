@@ -115,11 +115,11 @@ static int submit_and_leave(fw_client *c, const fw_submit_request *r)
     return FW_ENDS_WELL;
 }
 
-static int submit_and_wait(fw_client *c, const fw_submit_request *r)
+/* end outlives the client: closing it reports what is still open. */
+static int submit_and_wait(fw_client *c, const fw_submit_request *r, outcome *end)
 {
     fw_id id;
-    outcome end = {.way = &r->way};
-    int rc = fw_send_async(c, &r->submit, 0, print_end, &end, &id);
+    int rc = fw_send_async(c, &r->submit, 0, print_end, end, &id);
     if (rc < 0)
         return fw_ends_saying(rc, fw_client_errmsg());
     fw_flush(c);
@@ -128,7 +128,7 @@ static int submit_and_wait(fw_client *c, const fw_submit_request *r)
         fflush(stdout);
     }
     int64_t deadline = fw_now_ns() + r->way.wait_ms * FW_NS_PER_MS;
-    while (!end.done) {
+    while (!end->done) {
         int64_t left = (deadline - fw_now_ns()) / FW_NS_PER_MS;
         if (left < 0)
             break;
@@ -136,17 +136,17 @@ static int submit_and_wait(fw_client *c, const fw_submit_request *r)
         if (rc < 0)
             return fw_ends_saying(rc, fw_client_errmsg());
     }
-    if (!end.done) {
+    if (!end->done) {
         fprintf(stderr,
                 "fastworker: task %s is not over after %g s. It goes on; ask with 'fastworker "
                 "status --task-id %s'.\n",
                 id.s, (double)r->way.wait_ms / 1e3, id.s);
         return FW_ENDS_LATE;
     }
-    if (end.err != 0)
-        return fw_ends_saying(end.err, fw_client_errmsg());
+    if (end->err != 0)
+        return fw_ends_saying(end->err, fw_client_errmsg());
     /* A Python control plane tells no more of a delayed task than that it has it. */
-    return end.state == FW_SCHEDULED ? FW_ENDS_WELL : fw_ends_of_state(end.state);
+    return end->state == FW_SCHEDULED ? FW_ENDS_WELL : fw_ends_of_state(end->state);
 }
 
 static const char examples[] =
@@ -179,6 +179,7 @@ int fw_command_submit(int argc, char **argv)
     if (parsed != FW_PARSE_GO)
         return parsed == FW_PARSE_HELPED ? FW_ENDS_WELL : FW_ENDS_USAGE;
     fw_submit_request r;
+    outcome end = {.way = &r.way};
     fw_client *c = NULL;
     int ends = FW_ENDS_USAGE;
     if (fw_submit_request_read(&options, &r)) {
@@ -186,7 +187,7 @@ int fw_command_submit(int argc, char **argv)
         ends =
             lines ? fw_submit_lines(&options, &r.way, &r.submit) : fw_connect(&c, &options, 2, 0);
         if (c != NULL)
-            ends = r.way.non_blocking ? submit_and_leave(c, &r) : submit_and_wait(c, &r);
+            ends = r.way.non_blocking ? submit_and_leave(c, &r) : submit_and_wait(c, &r, &end);
     }
     fw_client_close(c);
     fw_submit_request_fini(&r);
