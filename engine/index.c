@@ -99,9 +99,6 @@ static bool sweep(fw_bucket *bucket)
     /* [index-chain] acquire: the fields of the task at the head. */
     fw_task *task = fw_load_acquire(link);
     while (task) {
-        /* The link was of a task that was marked meanwhile. */
-        if (fw_index_is_marked(task))
-            return false;
         /* [index-chain] acquire: the fields of the task that follows. */
         fw_task *next = fw_load_acquire(&task->index_next);
         if (!fw_index_is_marked(next)) {
@@ -110,7 +107,8 @@ static bool sweep(fw_bucket *bucket)
             continue;
         }
         fw_task *expected = task;
-        /* [index-chain] release: the successor's fields, to who follows the link. */
+        /* Fails also when the link's own task was marked meanwhile.
+         * [index-chain] release: the successor's fields, to who follows the link. */
         if (!fw_cas_release(link, &expected, unmarked(next)))
             return false;
         task = unmarked(next);

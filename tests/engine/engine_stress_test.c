@@ -113,6 +113,9 @@ static void done(void *context, fw_task *task, int why)
     assert_true(why != FW_ENDED_BY_RUN || started > 0);
     assert_true((why == FW_ENDED_BY_CANCEL) == (state == FW_CANCELLED));
     assert_true(why != FW_ENDED_BY_DEADLINE || state == FW_FAILURE);
+    /* Not too early; the wall clock may be moved a little meanwhile. */
+    int64_t ran_ns = fw_load_relaxed(&task->finished_wall_ns) - started;
+    assert_true(why != FW_ENDED_BY_DEADLINE || ran_ns > task->timeout_ns - FW_NS_PER_MS / 2);
     fw_add_relaxed(&a->ends[state], 1);
     fw_add_relaxed(&a->whys[why], 1);
     fw_add_relaxed(&a->done, 1);
