@@ -51,12 +51,21 @@ static void write_text(fw_buffer *out, fw_json value, bool bare)
     free(room);
 }
 
+/* Not a fraction, an exponent, NaN or an infinity. */
+static bool is_integer(fw_span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (strchr(".eEnNiI", text.ptr[i]) != NULL)
+            return false;
+    }
+    return true;
+}
+
 static void write_number(fw_buffer *out, fw_span text)
 {
     double value;
     const fw_json json = {FW_JSON_NUMBER, text};
-    bool is_integer = strcspn(text.ptr, ".eEnNiI") >= text.len;
-    if (is_integer || !fw_json_double(json, &value))
+    if (is_integer(text) || !fw_json_double(json, &value))
         fw_buffer_add(out, text.ptr, text.len);
     else if (isnan(value))
         fw_buffer_text(out, "nan");
