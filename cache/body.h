@@ -10,6 +10,7 @@
 struct fw_cache {
     /* Immutable after create. */
     unsigned shard_count, shard_mask;
+    bool is_large;
     size_t fixed_bytes; /* of the empty cache */
     /* Shared, atomic. */
     fw_atomic(unsigned) sweep_at; /* where the next sweep begins */

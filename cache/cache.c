@@ -16,6 +16,7 @@ enum {
     SHARD_ENTRIES = 1024, /* above that, wanted in each shard ... */
     SHARDS_USUAL = 64,    /* ... up to so many shards, */
     SHARD_ENTRIES_MAX = 1 << 14, /* and then so many in each */
+    LARGE_ENTRIES = 1 << 16,     /* so many do not fit into a processor's own cache */
     REMEMBERED_MIN = 64,         /* departed keys */
     REMEMBERED_MAX = 1 << 16,
     LUMP_BYTES_MAX = 16 * 1024,
@@ -72,6 +73,7 @@ int fw_cache_create(fw_cache **out, const fw_cache_config *config)
         return -FW_ENOMEM;
     fw_hash_init();
     *cache = (fw_cache){.shard_count = shards, .shard_mask = shards - 1};
+    cache->is_large = config->entries_max >= LARGE_ENTRIES;
     set_bounds(&cache->bounds, config->entries_max, config->bytes_max, config->ttl_ns);
     size_t lump = config->bytes_max / 64 / shards;
     cache->bounds.lump_bytes = lump < LUMP_BYTES_MAX ? lump : LUMP_BYTES_MAX;
@@ -166,6 +168,17 @@ static inline fw_shard *shard_of(fw_cache *cache, uint64_t hash)
     return &cache->shards[(hash >> (64 - FW_HASH_SHARD_BITS)) & cache->shard_mask];
 }
 
+/* A reader's look before the lock is taken: whoever waits for memory should not hold a lock
+ * meanwhile. */
+static void look_first(const fw_shard *shard, uint64_t hash, fw_key key)
+{
+    fw_rcu_read_lock();
+    const fw_entry *there = fw_shard_find(shard, hash, key);
+    if (there)
+        fw_shard_prefetch_node(shard, there);
+    fw_rcu_read_unlock();
+}
+
 int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int64_t now_ns)
 {
     FW_ASSERT(now_ns >= 0);
@@ -188,13 +201,9 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
     fw_entry *entry = fw_entry_create(item, &plan, expires_ns, now_ns);
     if (FW_UNLIKELY(!entry))
         return -FW_ENOMEM;
-    /* A reader's look first: whoever waits for memory should not hold a lock meanwhile. */
     fw_shard_prefetch(shard);
-    fw_rcu_read_lock();
-    const fw_entry *there = fw_shard_find(shard, hash, item->key);
-    if (there)
-        fw_shard_prefetch_node(shard, there);
-    fw_rcu_read_unlock();
+    if (cache->is_large)
+        look_first(shard, hash, item->key);
     const fw_shard *other = &cache->shards[(hash >> 40) & cache->shard_mask];
     int status = fw_shard_put(shard, entry, plan.bytes, hash, now_ns, other);
     if (FW_UNLIKELY(status < 0)) {

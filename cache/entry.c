@@ -126,7 +126,8 @@ static inline void *take_block(unsigned size_class)
         return NULL;
     char *block = ahead[size_class], *next = fw_slab_alloc(slab);
     ahead[size_class] = next;
-    for (unsigned i = 0; next && i < LINES_AHEAD; i++)
+    /* NULL does no harm. */
+    for (unsigned i = 0; i < LINES_AHEAD; i++)
         __builtin_prefetch(next + i * FW_CACHE_LINE, 1);
     return FW_LIKELY(block) ? block : first_block(slab);
 }
