@@ -55,7 +55,7 @@ static void steal(size_t max)
 
 static void end(void)
 {
-    fw_work out;
+    fw_work out = {NULL, NULL};
     while (fw_deque_size(&deque) > 0) {
         fw_model_check(fw_deque_pop(&deque, &out));
         deliver(out);
