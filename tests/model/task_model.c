@@ -106,8 +106,8 @@ static void end(void)
 /* A run that passes its deadline and is followed by another, while its thread comes to its end. */
 static void run_again(unsigned thread)
 {
-    uint32_t begun;
-    fw_state state;
+    uint32_t begun = 0;
+    fw_state state = FW_UNKNOWN;
     if (thread == 0) {
         queued = false;
         if (fw_task_begin(&task, &begun) == FW_DUTY_RUN &&
