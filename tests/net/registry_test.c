@@ -43,7 +43,9 @@ typedef struct seen {
 static bool look(void *context, const fw_worker_entry *worker)
 {
     seen *s = context;
-    strncat(s->ids, worker->id, sizeof s->ids - strlen(s->ids) - 1);
+    size_t used = strlen(s->ids);
+    if (used + 1 < sizeof s->ids)
+        s->ids[used] = worker->id[0]; /* ids are letters here */
     snprintf(s->last_address, sizeof s->last_address, "%s", worker->address);
     /* Relaxed: one thread. */
     s->active += fw_load_relaxed(&worker->active) != 0;
