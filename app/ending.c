@@ -41,7 +41,7 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
         .name = fw_record_name(task),
         .args = fw_record_args(task),
         .kwargs = fw_record_kwargs(task),
-        .attempt = task->attempt,
+        .attempt = fw_load_relaxed(&task->attempt),
         .deadline_ns = task->timeout_ns > 0 ? fw_now_ns() + task->timeout_ns : 0,
         .cancelled = cancel_requested,
         .cancelled_context = task,
@@ -60,9 +60,10 @@ int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
     (void)context;
     (void)why;
     const fw_record_extras *extras = fw_record_extras_of(task);
-    if (!extras || task->attempt > extras->max_retries)
+    if (!extras || fw_load_relaxed(&task->attempt) > extras->max_retries)
         return 0;
-    double wait_s = extras->retry_delay_s * pow(extras->retry_backoff, task->attempt - 1);
+    double wait_s =
+        extras->retry_delay_s * pow(extras->retry_backoff, fw_load_relaxed(&task->attempt) - 1);
     if (!(wait_s < extras->retry_backoff_max_s))
         wait_s = extras->retry_backoff_max_s;
     if (!(wait_s >= 0))
@@ -117,7 +118,8 @@ static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state
     unsigned thread = why == FW_ENDED_BY_RUN ? my_thread : life->threads;
     size_t place = entry_of(task)->index;
     fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
-    int64_t ran_ns = task->finished_wall_ns - task->started_wall_ns;
+    int64_t ran_ns =
+        fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);
     if (why == FW_ENDED_BY_RUN && ran_ns > 0)
         fw_run_counts_add(life->counts, place, task->level, FW_COUNT_RUN_NS, (uint64_t)ran_ns,
                           thread);
@@ -176,10 +178,10 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
         .status = fw_task_state(task),
         .level = task->level,
-        .attempt = task->attempt,
+        .attempt = fw_load_relaxed(&task->attempt),
         .created_wall_ns = task->created_wall_ns,
-        .started_wall_ns = task->started_wall_ns,
-        .finished_wall_ns = task->finished_wall_ns,
+        .started_wall_ns = fw_load_relaxed(&task->started_wall_ns),
+        .finished_wall_ns = fw_load_relaxed(&task->finished_wall_ns),
         .name = fw_record_name(task),
         .callback = fw_record_callback(task),
     };

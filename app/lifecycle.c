@@ -101,7 +101,7 @@ fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT])
         .key = task->key,
         .id = fw_record_id(task, buffer),
         .status = state,
-        .started_wall_ns = state == FW_RUNNING ? task->started_wall_ns : 0,
+        .started_wall_ns = state == FW_RUNNING ? fw_load_relaxed(&task->started_wall_ns) : 0,
     };
 }
 

@@ -76,7 +76,8 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_task_entry 
     FW_ASSERT(at <= (char *)task->payload + task->payload_bytes);
     task->key = s->key;
     task->level = s->level;
-    task->attempt = (uint16_t)(s->retry_count + 1);
+    /* Relaxed: published by admission. */
+    fw_store_relaxed(&task->attempt, (uint16_t)(s->retry_count + 1));
     task->timeout_ns = s->timeout_ns;
     task->owner = (void *)(uintptr_t)entry;
 }
