@@ -293,7 +293,9 @@ void fw_line_read(fw_client *c, fw_completions *out, fw_lines *lines, fw_line *l
         bool is_answer = line->open != NULL && request.id == line->request &&
                          line->open->sent == line->open->message.len;
         fw_chunk_hold(chunk);
-        if (is_answer && fw_line_take_answer(c, out, lines, line, request.body))
+        /* Callbacks run inside, and may have opened the next errand of this line already. */
+        if (is_answer && fw_line_take_answer(c, out, lines, line, request.body) &&
+            line->open == NULL)
             fw_port_give_back(&line->address, line);
         fw_client_run(c, out); /* their results lie in the chunk */
         fw_chunk_drop(chunk);
