@@ -12,7 +12,7 @@ import time
 import unittest
 
 import plane
-from plane import LONG, PROGRAM, SAMPLES, Plane, free_block
+from plane import LONG, PROGRAM, SAMPLES, Plane, free_block, wait_until
 
 DONE, OTHER, USAGE, FAILURE, UNKNOWN, LATE, CANCELLED, NOBODY = 0, 1, 2, 3, 4, 5, 6, 69
 
@@ -85,6 +85,7 @@ class Commands(unittest.TestCase):
         done = self.run_command("cancel", "--task-id", task_id, "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)),
                          (DONE, {"task_id": task_id, "cancelled": True}))
+        wait_until(lambda: self.run_command("status", task_id).returncode == CANCELLED, "over")
         done = self.run_command("cancel", "--task-id", task_id, "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["cancelled"]), (UNKNOWN, False))
 
