@@ -61,10 +61,12 @@ static void queue_low(fw_client *c, size_t count)
     }
 }
 
-static void measure(fw_client *c, int64_t *samples)
+/* => how many calls fitted into the time. */
+static int measure(fw_client *c, int64_t *samples)
 {
-    int64_t due = fw_now_ns();
-    for (int i = 0; i < CALLS; i++, due += INTERVAL_NS) {
+    int64_t due = fw_now_ns(), end = due + (int64_t)CALLS * INTERVAL_NS;
+    int i = 0;
+    for (; i < CALLS && fw_now_ns() < end; i++, due += INTERVAL_NS) {
         const struct timespec when = {due / FW_NS_PER_S, due % FW_NS_PER_S};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL);
         fw_result *r = NULL;
@@ -76,6 +78,7 @@ static void measure(fw_client *c, int64_t *samples)
         samples[i] = fw_now_ns() - begun;
         fw_result_free(r);
     }
+    return i;
 }
 
 /* A low task submitted last is not over: some of them waited all the time. */
@@ -105,15 +108,15 @@ int main(int argc, char **argv)
                                          .has_prio = 1, .id = "last-low"),
                                NULL) < 0)
         die("last low task");
-    measure(c, samples);
+    int calls = measure(c, samples);
     check_backlog(c, backlog);
-    qsort(samples, CALLS, sizeof samples[0], by_size);
+    qsort(samples, (size_t)calls, sizeof samples[0], by_size);
     printf("{\"suite\":\"e2e\",\"name\":\"critical-p50\",\"who\":\"%s\",\"value\":%.1f,"
            "\"unit\":\"us\"}\n",
-           argv[1], (double)samples[CALLS / 2] / 1e3);
+           argv[1], (double)samples[calls / 2] / 1e3);
     printf("{\"suite\":\"e2e\",\"name\":\"critical-p99\",\"who\":\"%s\",\"value\":%.1f,"
            "\"unit\":\"us\"}\n",
-           argv[1], (double)samples[CALLS * 99 / 100] / 1e3);
+           argv[1], (double)samples[calls * 99 / 100] / 1e3);
     fw_client_close(c);
     server_stop(&s);
     return backlog > 0 && low_left == 0;
