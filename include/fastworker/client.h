@@ -64,9 +64,12 @@ FW_API int fw_client_is_native(const fw_client *c);
 
 /* Returns once accepted; id may be NULL. */
 FW_API int fw_send(fw_client *c, const fw_submit *s, fw_id *id) FW_MUST;
-/* All or none; ids may be NULL. */
+/* All or none; ids may be NULL. -FW_EBIG: more than the control plane takes at once (1024, or its
+ * limit of bytes). A Python control plane loses the results of such tasks. */
 FW_API int fw_send_many(fw_client *c, const fw_submit *s, size_t n, fw_id *ids) FW_MUST;
-/* Submits and waits for the end. -FW_ETIME leaves the task alive. */
+/* Submits and waits for the end, whichever it is: fw_result_state tells. wait_ms 0: the client's
+ * timeout; -1: without limit. -FW_ETIME leaves the task alive. A Python control plane never tells
+ * the end of a delayed task: the state is FW_SCHEDULED. */
 FW_API int fw_call_task(fw_client *c, const fw_submit *s, int64_t wait_ms, fw_result **r) FW_MUST;
 /* format: i int, I int64_t, d double, b int, s const char*, j const char* (JSON), one per
  * positional argument. */
@@ -90,7 +93,8 @@ FW_API size_t fw_in_flight(fw_client *c);
 /* The state now. -FW_EUNKNOWN never seen, -FW_EEXPIRED gone. A Python control plane cannot tell
  * these two and PENDING apart: -FW_EUNKNOWN. */
 FW_API int fw_get(fw_client *c, const char *id, fw_result **r) FW_MUST;
-/* Waits for the end on the server's side. -FW_ETIME: r holds the present state. */
+/* Waits for the end on the server's side (-1: without limit). -FW_ETIME: r holds the present state,
+ * or NULL when there was no answer. */
 FW_API int fw_wait(fw_client *c, const char *id, int64_t wait_ms, fw_result **r) FW_MUST;
 /* 0: accepted. -FW_EUNKNOWN: unknown or already over. */
 FW_API int fw_cancel(fw_client *c, const char *id) FW_MUST;
