@@ -143,6 +143,8 @@ static void tear_down(fw_control_plane *plane)
 {
     if (plane->web)
         fw_web_stop(plane->web);
+    if (plane->net)
+        fw_net_drain(plane->net);
     if (plane->engine)
         fw_engine_halt(plane->engine);
     if (plane->net)
@@ -190,22 +192,47 @@ static int serve(fw_control_plane *plane, const sigset_t *signals)
     }
 }
 
-/* A second signal while draining ends the program at once. */
-static void *wait_for_second(void *argument)
+/* Held while the watcher answers waits: afterwards it does not touch what is being taken down. */
+static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
+
+typedef struct watch {
+    fw_control_plane *plane;
+    const sigset_t *signals;
+} watch;
+
+/* While the main thread drains: a second signal ends the program at once, waits keep their limits,
+ * and a thread that does not come back from a task keeps nobody alive. Never returns. */
+static void *watch_the_end(void *argument)
 {
-    const sigset_t *signals = argument;
-    int number = 0;
-    while (sigwait(signals, &number) != 0 || (number != SIGTERM && number != SIGINT))
-        ;
-    fw_log(FW_LOG_WARN, "stop.now", "second signal: ending at once");
-    _exit(128 + number);
+    const watch *w = argument;
+    const struct timespec tick = {0, tick_ns};
+    for (;;) {
+        int number = sigtimedwait(w->signals, NULL, &tick);
+        if (number == SIGTERM || number == SIGINT) {
+            fw_log(FW_LOG_WARN, "stop.now", "second signal: ending at once");
+            _exit(128 + number);
+        }
+        int64_t now_ns = fw_now_ns();
+        pthread_mutex_lock(&tick_lock);
+        int64_t give_up_ns = w->plane->give_up_ns;
+        if (give_up_ns == 0)
+            fw_lifecycle_tick(&w->plane->life, now_ns);
+        pthread_mutex_unlock(&tick_lock);
+        if (give_up_ns != 0 && now_ns > give_up_ns) {
+            fw_log(FW_LOG_WARN, "stop.limit", "a task does not come back from its call");
+            _exit(0);
+        }
+    }
 }
 
 static void drain(fw_control_plane *plane, sigset_t *signals, int number)
 {
+    static watch watched;
     pthread_t watcher;
     const fw_settings *s = plane->settings;
-    if (pthread_create(&watcher, NULL, wait_for_second, signals) == 0)
+    int64_t until_ns = fw_now_ns() + s->shutdown_timeout_ns;
+    watched = (watch){plane, signals};
+    if (pthread_create(&watcher, NULL, watch_the_end, &watched) == 0)
         pthread_detach(watcher);
     /* Relaxed: shown by the readiness answer. */
     fw_store_relaxed(&plane->draining, 1);
@@ -214,13 +241,17 @@ static void drain(fw_control_plane *plane, sigset_t *signals, int number)
            strsignal(number), (long long)(s->shutdown_timeout_ns / FW_NS_PER_S));
     fw_net_drain(plane->net);
     int rc = fw_engine_drain(plane->engine, s->shutdown_timeout_ns);
-    fw_lifecycle_tick(&plane->life, INT64_MAX);
-    fw_net_flush(plane->net);
+    fw_net_settle(plane->net, flush_limit_ns);
+    int64_t soon_ns = fw_now_ns() + FW_NS_PER_S;
+    pthread_mutex_lock(&tick_lock);
+    plane->give_up_ns = until_ns > soon_ns ? until_ns : soon_ns;
+    pthread_mutex_unlock(&tick_lock);
     if (rc == 0)
         return;
     /* A thread that does not come back from a task can't be waited for, nor can what it uses be
      * freed. */
     fw_log(FW_LOG_WARN, "stop.limit", "the limit passed: what was left was answered as failed");
+    fw_lifecycle_tick(&plane->life, INT64_MAX);
     fw_net_settle(plane->net, flush_limit_ns);
     _exit(0);
 }

@@ -19,6 +19,7 @@ typedef struct fw_control_plane {
     fw_net *net;
     fw_web *web; /* NULL: no dashboard */
     fw_atomic(int) draining;
+    int64_t give_up_ns; /* when the watcher ends a program that does not end; 0: not yet */
 } fw_control_plane;
 
 /* Builds, serves until SIGTERM or SIGINT, drains. The exit code. All signals are blocked by the

@@ -185,11 +185,21 @@ static void answer_known(fw_lifecycle *life, fw_task *task)
     fw_rcu_read_unlock();
 }
 
+/* A cancel may come before admission has noticed that the id had ended already: the end stands. */
+static bool is_stored(fw_lifecycle *life, fw_task *task)
+{
+    fw_cache_item item;
+    fw_rcu_read_lock();
+    bool stored = fw_cache_get(life->cache, task->key, fw_now_ns(), true, &item) == FW_CACHE_FOUND;
+    fw_rcu_read_unlock();
+    return stored;
+}
+
 void fw_lifecycle_done(void *context, fw_task *task, int why)
 {
     fw_lifecycle *life = context;
     char buffer[FW_UUID_TEXT], text[96];
-    if (fw_record_of(task)->known) {
+    if (fw_record_of(task)->known || (why == FW_ENDED_BY_CANCEL && is_stored(life, task))) {
         answer_known(life, task);
         return;
     }

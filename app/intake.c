@@ -63,24 +63,26 @@ static void answer_item(fw_lifecycle *life, const chunk *c, const fw_submission 
         fw_net_answer_result(life->net, &s->reply, &view);
 }
 
-/* The id is alive: this asker waits with the others. False: it has just ended, look again. */
-static bool join(fw_lifecycle *life, chunk *c, const fw_submission *s, fw_task *live)
+/* The id is alive: this asker waits with the others (JOINED), or can't (ENDED, it was told). -1:
+ * the id has just ended, look again. */
+static int join(fw_lifecycle *life, chunk *c, const fw_submission *s, fw_task *live)
 {
     /* Relaxed: a count. */
     fw_add_relaxed(&life->resent, 1);
     if (!fw_reply_wants_result(&s->reply) || s->accept_only)
-        return true;
+        return FATE_JOINED;
     if (s->reply.form != FW_REPLY_FRAME && is_held_back(life, s, c)) {
         fw_result_view view = {.key = s->key, .id = s->id, .status = FW_SCHEDULED};
         fw_net_answer_accepted(life->net, &s->reply, &view);
-        return true;
+        return FATE_ENDED;
     }
     fw_waiter *waiter = fw_waiter_create(&life->waiters, &s->reply, s->key, 0, false);
     if (!waiter) {
-        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL, "no memory");
-        return true;
+        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL,
+                              "too many wait already");
+        return FATE_ENDED;
     }
-    return fw_waiters_attach(&life->waiters, live, waiter);
+    return fw_waiters_attach(&life->waiters, live, waiter) ? FATE_JOINED : -1;
 }
 
 static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_submission *s,
@@ -120,9 +122,10 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
         fw_task *live = fw_engine_admit(life->engine, task, due_ns != 0);
         if (live == task)
             break;
-        if (join(life, c, s, live)) {
+        int joined = join(life, c, s, live);
+        if (joined >= 0) {
             fw_engine_abandon(life->engine, task);
-            return FATE_JOINED;
+            return (fate)joined;
         }
         if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND) {
             answer_item(life, c, s, &item);

@@ -97,6 +97,9 @@ fw_result_view fw_view_of_item(const fw_cache_item *item)
 fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT])
 {
     fw_state state = fw_task_state(task);
+    /* Its end is not told before it is stored: until then it counts as running. */
+    if (fw_state_is_over(state))
+        state = FW_RUNNING;
     return (fw_result_view){
         .key = task->key,
         .id = fw_record_id(task, buffer),
@@ -125,12 +128,12 @@ static void answer_expired(fw_lifecycle *life, fw_waiter *waiter, int64_t now_ns
     fw_cache_item item;
     fw_rcu_read_lock();
     fw_task *task = fw_engine_find(life->engine, waiter->key);
-    if (task) {
-        fw_result_view view = fw_view_of_task(task, buffer);
-        fw_net_answer_query(life->net, &waiter->reply, FW_NOT_FINISHED, waiter->native, &view);
-    } else if (fw_cache_get(life->cache, waiter->key, now_ns, false, &item) == FW_CACHE_FOUND) {
+    if (fw_cache_get(life->cache, waiter->key, now_ns, false, &item) == FW_CACHE_FOUND) {
         fw_result_view view = fw_view_of_item(&item);
         fw_net_answer_query(life->net, &waiter->reply, FW_FOUND, waiter->native, &view);
+    } else if (task) {
+        fw_result_view view = fw_view_of_task(task, buffer);
+        fw_net_answer_query(life->net, &waiter->reply, FW_NOT_FINISHED, waiter->native, &view);
     } else {
         fw_result_view view = {.key = waiter->key};
         fw_net_answer_query(life->net, &waiter->reply, FW_WAS_EXPIRED, waiter->native, &view);

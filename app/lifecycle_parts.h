@@ -15,7 +15,13 @@ static inline bool fw_reply_wants_result(const fw_reply_to *reply)
 
 /* The cache's item as an answer shows it; borrowed like the item. */
 fw_result_view fw_view_of_item(const fw_cache_item *item);
-/* The present state of a live task; id text in buffer when it comes from the key. */
+static inline bool fw_state_is_over(fw_state state)
+{
+    return state == FW_SUCCESS || state == FW_FAILURE || state == FW_CANCELLED;
+}
+
+/* The present state of a live task, never a terminal one; id text in buffer when it comes from the
+ * key. */
 fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT]);
 
 /* intake */

@@ -6,10 +6,13 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
+static const int64_t wait_max_ns = 3600 * FW_NS_PER_S;
+
 /* Waits on the task's list. False: it has just ended. */
 static bool wait_for(fw_lifecycle *life, const fw_query *query, fw_task *task)
 {
-    int64_t until_ns = fw_now_ns() + query->wait_ns;
+    int64_t wait_ns = query->wait_ns < wait_max_ns ? query->wait_ns : wait_max_ns;
+    int64_t until_ns = fw_now_ns() + wait_ns;
     fw_waiter *waiter =
         fw_waiter_create(&life->waiters, &query->reply, query->key, until_ns, query->native);
     if (!waiter) {
@@ -27,6 +30,10 @@ static void answer_now(fw_lifecycle *life, const fw_query *query)
     if (task && query->kind == FW_QUERY_WAIT && query->wait_ns > 0 && wait_for(life, query, task))
         return;
     fw_cache_answer stored = fw_cache_get(life->cache, query->key, fw_now_ns(), false, &item);
+    /* A task that ended between the two looks has its result in the cache, or has it in a moment.
+     */
+    if (stored != FW_CACHE_FOUND && task && fw_state_is_over(fw_task_state(task)))
+        stored = fw_cache_get(life->cache, query->key, fw_now_ns(), false, &item);
     if (stored == FW_CACHE_FOUND) {
         fw_result_view view = fw_view_of_item(&item);
         fw_net_answer_query(life->net, &query->reply, FW_FOUND, query->native, &view);

@@ -42,6 +42,12 @@ static char *texts_of(fw_task *task)
     return (char *)task->payload + sizeof(fw_record) + skip;
 }
 
+/* Attempts are counted in sixteen bits. */
+static int32_t at_most_retries(int32_t count)
+{
+    return count < 0 ? 0 : count < 60000 ? count : 60000;
+}
+
 static char *put(char *at, const char *bytes, size_t len)
 {
     if (len > 0)
@@ -63,8 +69,12 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_task_entry 
         .accept_only = s->accept_only,
     };
     if (record->has_extras) {
-        fw_record_extras extras = {s->eta_wall_ns,        s->result_ttl_ns, s->retry_count,
-                                   s->max_retries,        s->retry_delay_s, s->retry_backoff,
+        fw_record_extras extras = {s->eta_wall_ns,
+                                   s->result_ttl_ns,
+                                   at_most_retries(s->retry_count),
+                                   at_most_retries(s->max_retries),
+                                   s->retry_delay_s,
+                                   s->retry_backoff,
                                    s->retry_backoff_max_s};
         memcpy(task->payload + sizeof *record, &extras, sizeof extras);
     }
@@ -77,7 +87,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_task_entry 
     task->key = s->key;
     task->level = s->level;
     /* Relaxed: published by admission. */
-    fw_store_relaxed(&task->attempt, (uint16_t)(s->retry_count + 1));
+    fw_store_relaxed(&task->attempt, (uint16_t)(at_most_retries(s->retry_count) + 1));
     task->timeout_ns = s->timeout_ns;
     task->owner = (void *)(uintptr_t)entry;
 }

@@ -72,7 +72,9 @@ const fw_setting fw_setting_table[] = {
     {"stack-size", "512K", &fw_kind_size, AT(stack_bytes), 64 << 10, 1 << 30,
      .allowed = "a size, 64K to 1G", .meaning = "Stack of each task thread."},
     {"queue-max", "1000000", &fw_kind_number, AT(queue_max), 1, INT64_C(100000000),
-     .allowed = "1 to 100000000", .meaning = "Most unfinished tasks; more are refused."},
+     .allowed = "1 to 100000000",
+     .meaning =
+         "Most unfinished tasks; more are refused. One that has just ended counts for a moment."},
     {"queue-max-bytes", "25%", &fw_kind_size, AT(queue_max_bytes), 1 << 20, INT64_C(1) << 42,
      .allowed = "a size from 1M, or a share of memory such as 25%",
      .meaning = "Most memory for unfinished tasks; more are refused."},

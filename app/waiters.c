@@ -10,6 +10,13 @@
 static char closed_mark;
 #define CLOSED ((void *)&closed_mark)
 
+static void free_waiter(fw_waiters *waiters, fw_waiter *waiter)
+{
+    /* Relaxed: a limit, not a promise. */
+    fw_sub_relaxed(&waiters->count, 1);
+    fw_slab_free(waiters->slab, waiter);
+}
+
 int fw_waiters_init(fw_waiters *waiters)
 {
     *waiters = (fw_waiters){.slab = fw_slab_create(sizeof(fw_waiter), FW_CACHE_LINE)};
@@ -29,9 +36,17 @@ void fw_waiters_fini(fw_waiters *waiters)
 fw_waiter *fw_waiter_create(fw_waiters *waiters, const fw_reply_to *reply, fw_key key,
                             int64_t until_ns, bool native)
 {
-    fw_waiter *waiter = fw_slab_alloc(waiters->slab);
-    if (!waiter)
+    /* Relaxed: a limit, not a promise. */
+    if (fw_add_relaxed(&waiters->count, 1) >= FW_WAITERS_MAX) {
+        fw_sub_relaxed(&waiters->count, 1);
         return NULL;
+    }
+    fw_waiter *waiter = fw_slab_alloc(waiters->slab);
+    if (!waiter) {
+        /* Relaxed: as above. */
+        fw_sub_relaxed(&waiters->count, 1);
+        return NULL;
+    }
     *waiter = (fw_waiter){
         .reply = *reply, .key = key, .until_ns = until_ns, .native = native, .owners = 1};
     return waiter;
@@ -45,7 +60,7 @@ bool fw_waiters_attach(fw_waiters *waiters, fw_task *task, fw_waiter *waiter)
     void *head = fw_load_relaxed(&task->waiters);
     do {
         if (head == CLOSED) {
-            fw_slab_free(waiters->slab, waiter);
+            free_waiter(waiters, waiter);
             return false;
         }
         waiter->next = head;
@@ -86,7 +101,7 @@ void fw_waiter_release(fw_waiters *waiters, fw_waiter *waiter)
 {
     /* [waiters-owners] acq_rel: both owners' uses come before the free. */
     if (fw_sub_acq_rel(&waiter->owners, 1) == 1)
-        fw_slab_free(waiters->slab, waiter);
+        free_waiter(waiters, waiter);
 }
 
 fw_waiter *fw_waiters_expired(fw_waiters *waiters, int64_t now_ns, bool all)

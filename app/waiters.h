@@ -24,8 +24,12 @@ typedef struct fw_waiter {
     fw_atomic(int) owners;   /* lists that hold it */
 } fw_waiter;
 
+/* Most askers on all lists; more are refused. */
+enum { FW_WAITERS_MAX = 1 << 18 };
+
 typedef struct fw_waiters {
     fw_slab *slab;
+    fw_atomic(size_t) count;
     pthread_mutex_t lock;
     fw_waiter *limited; /* under lock */
 } fw_waiters;

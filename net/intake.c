@@ -381,7 +381,9 @@ ssize_t fw_intake_deliver(const fw_port *port, fw_connection *connection,
     size_t used = 0;
     uint64_t messages = 0;
     bool good = true;
-    while (good && used < len && !fw_connection_is_choked(connection)) {
+    /* The first is taken in any case, so that nothing used means nothing whole: the reader relies
+     * on it. */
+    while (good && used < len && (used == 0 || !fw_connection_is_choked(connection))) {
         fw_span message;
         size_t size;
         fw_sp_outcome outcome =
