@@ -7,12 +7,42 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import unittest
 import urllib.error
 import urllib.request
 
 from plane import LONG, PROGRAM, SAMPLES, free_block, main, wait_until
+
+
+STUBBORN = os.path.join(os.path.dirname(SAMPLES), "stubborn.so")
+
+
+class Peer:
+    """A REQ peer made of bytes, so that it can have many requests open."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=LONG)
+        self.socket.sendall(b"\0SP\0\0\x30\0\0")
+        self.file = self.socket.makefile("rb")
+        self.file.read(8)
+        self.next = 0x80000000
+
+    def send(self, *messages):
+        for message in messages:
+            body = json.dumps(message).encode()
+            self.next += 1
+            self.socket.sendall(struct.pack(">QI", len(body) + 4, self.next) + body)
+
+    def receive(self):
+        size = struct.unpack(">Q", self.file.read(8))[0]
+        return json.loads(self.file.read(size)[4:])
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
 
 
 class Plane:
@@ -203,6 +233,29 @@ class Life(Case):
         self.assertEqual(plane.end(), 0, plane.log)
         self.assertIn("stop.limit", plane.log)
         client.communicate(timeout=LONG)
+
+    def test_a_call_that_never_returns_does_not_keep_the_program(self):
+        plane = self.plane("--no-gui", "--shutdown-timeout", "1", "--task-modules", STUBBORN)
+        done = plane.run("submit", "stubborn", "600.0", "--timeout", "0.3", "--json")
+        self.assertEqual(json.loads(done.stdout)["error"], "Task timed out after 0.3s")
+        self.assertEqual(plane.end(), 0, plane.log)
+        self.assertIn("does not come back", plane.log)
+
+    def test_an_end_is_not_told_before_it_is_stored(self):
+        plane = self.plane("--no-gui")
+        port = int(plane.base.rsplit(":", 1)[1])
+        submitter, asker = Peer(port + 2), Peer(port + 4)
+        self.addCleanup(submitter.close)
+        self.addCleanup(asker.close)
+        for i in range(500):
+            task_id = f"race-{i}"
+            submitter.send({"id": task_id, "name": "add", "args": [2, 3], "retry_count": 0})
+            asker.send(*[{"task_id": task_id, "native": {"v": 1}}] * 12)
+            for _ in range(12):
+                result = asker.receive().get("result")
+                if result and result["status"] == "success":
+                    self.assertEqual(result["result"], 5)
+            self.assertEqual(submitter.receive()["result"], 5)
 
     def test_a_second_signal_ends_at_once(self):
         plane = self.plane("--threads", "1", "--no-gui", "--shutdown-timeout", "600")
