@@ -156,7 +156,11 @@ static int64_t many(load *l)
         batch[i] = submission(l);
     int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
     while (fw_now_ns() < end) {
-        if (fw_send_many(l->client, batch, BATCH, NULL) < 0)
+        int rc;
+        /* Refused means that running is behind submitting: give it a millisecond. */
+        while ((rc = fw_send_many(l->client, batch, BATCH, NULL)) == -FW_EFULL)
+            fw_dispatch(l->client, 1);
+        if (rc < 0)
             die(l->name);
         l->done += BATCH;
     }

@@ -1,0 +1,14 @@
+# Programs of the suites `e2e` and `memory`, and peers that need a server, which
+# perf/with_server.py starts. hiredis is optional: without it its program is left out.
+add_executable(memory_load ${CMAKE_CURRENT_LIST_DIR}/memory_load.c
+               ${CMAKE_CURRENT_LIST_DIR}/client_server.c ${PROJECT_SOURCE_DIR}/net/sp.c)
+target_link_libraries(memory_load PRIVATE fw_client fw_base)
+
+add_executable(peers_gearman ${CMAKE_CURRENT_LIST_DIR}/peers_gearman.c)
+target_link_libraries(peers_gearman PRIVATE fw_base)
+
+pkg_check_modules(HIREDIS IMPORTED_TARGET hiredis)
+if(HIREDIS_FOUND)
+    add_executable(peers_redis ${CMAKE_CURRENT_LIST_DIR}/peers_redis.c)
+    target_link_libraries(peers_redis PRIVATE fw_base PkgConfig::HIREDIS)
+endif()

@@ -1,0 +1,76 @@
+"""Runs a program beside a peer's server: with_server.py redis|gearmand|beanstalkd PROGRAM [ARG...]
+
+The server has a free loopback port and ends, by its id, with the program. In the words {port} and
+{pid} are the server's. What is not installed is named, and left out with exit status 0.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+# What each is started with; nothing is written to disk.
+COMMANDS = {
+    "redis": ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "",
+              "--appendonly", "no"],
+    "gearmand": ["gearmand", "-t", "1", "-p", "{port}", "-L", "127.0.0.1", "-l", "stderr"],
+    "beanstalkd": ["beanstalkd", "-l", "127.0.0.1", "-p", "{port}"],
+}
+# Debian puts some servers where only root looks.
+PATHS = "/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin"
+
+
+def program(name):
+    """The path of a server's program, or None where it is not installed."""
+    return shutil.which(COMMANDS[name][0]) or shutil.which(COMMANDS[name][0], path=PATHS)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def await_port(port, child):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and child.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.02)
+    raise RuntimeError("%s does not listen" % child.args[0])
+
+
+@contextlib.contextmanager
+def running(name):
+    """A server for the length of a with block: its port and its process id."""
+    port = free_port()
+    words = [word.format(port=port) for word in COMMANDS[name][1:]]
+    with tempfile.TemporaryDirectory(prefix="fastworker-perf-") as folder:
+        child = subprocess.Popen([program(name)] + words, cwd=folder, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            await_port(port, child)
+            yield port, child.pid
+        finally:
+            child.kill()
+            child.wait()
+
+
+def main():
+    name, words = sys.argv[1], sys.argv[2:]
+    missing = not program(name) and name or not shutil.which(words[0]) and words[0]
+    if missing:
+        print("perf: skipped, not there: " + missing, file=sys.stderr)
+        return 0
+    with running(name) as (port, pid):
+        return subprocess.run([word.format(port=port, pid=pid) for word in words]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
