@@ -132,11 +132,14 @@ class End(Case):
         for _ in range(50):
             ask(plane.address(2), task("add", 1, 2))
         wait_until(lambda: self.connections(plane) == 0, "all have left")
-        before = len(os.listdir(f"/proc/{plane.pid}/fd"))
+        before = self.descriptors(plane)
         for number in range(300):
             ask(plane.address(number % 4), task("add", 1, 2))
         wait_until(lambda: self.connections(plane) == 0, "all have left")
-        self.assertLessEqual(len(os.listdir(f"/proc/{plane.pid}/fd")), before)
+        wait_until(lambda: self.descriptors(plane) <= before, "their descriptors are closed")
+
+    def descriptors(self, plane):
+        return len(os.listdir(f"/proc/{plane.pid}/fd"))
 
     def connections(self, plane):
         """Established connections at the request ports, as the kernel counts them."""
