@@ -133,7 +133,8 @@ class Transport(OnePlane):
             connection.sendall(struct.pack(">Q", 1 << 40) + b"x" * 64)
             self.assertTrue(is_closed(connection))
             connection.close()
-        wait_until(lambda: plane.text().count("event=net.closed") == 6, "a line about each in the log")
+        wait_until(lambda: plane.text().count("event=net.closed") == 6,
+                   "a line about each in the log")
         self.assert_success(plane.run("add", 1, 2), 3)
 
     def test_C_008_all_spellings_of_datetimes_are_read(self):
