@@ -219,13 +219,14 @@ fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool p
                              fw_cache_item *out)
 {
     uint64_t hash = fw_hash(key);
-    fw_shard *shard = shard_of(cache, hash);
+    const fw_shard *shard = shard_of(cache, hash);
     fw_entry *entry = fw_shard_find(shard, hash, key);
     bool departed = FW_UNLIKELY(!entry) && fw_departed_has(&shard->departed, hash);
-    /* expired-note: the key may have come after the first look, or be moving in the table while it
-     * is looked for. Before it is called gone, one look is taken while no writer is at work. */
+    /* expired-note: the key may have come after the first look and be about to leave, already noted
+     * as departed. It was here when that was noted, so if it is missed now, it has been here and is
+     * gone. */
     if (FW_UNLIKELY(departed))
-        entry = fw_shard_find_alone(shard, hash, key);
+        entry = fw_shard_find(shard, hash, key);
     if (FW_LIKELY(entry && now_ns <= entry->expires_ns)) {
         fw_entry_read(entry, out);
         if (!peek) {

@@ -387,15 +387,6 @@ size_t fw_shard_evict(fw_shard *shard, size_t entries, size_t bytes, size_t leav
     return out.count;
 }
 
-fw_entry *fw_shard_find_alone(fw_shard *shard, uint64_t hash, fw_key key)
-{
-    fw_lock_acquire(&shard->lock);
-    uint32_t place = fw_table_place(table_of(shard), hash, key);
-    fw_entry *entry = place != FW_PLACE_NONE ? fw_table_entry(table_of(shard), place) : NULL;
-    fw_lock_release(&shard->lock);
-    return entry;
-}
-
 bool fw_shard_remove(fw_shard *shard, uint64_t hash, fw_key key)
 {
     fw_entry *gone = NULL;

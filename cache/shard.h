@@ -94,9 +94,6 @@ static inline void fw_shard_prefetch_node(const fw_shard *shard, const fw_entry 
  * 0, or -FW_ENOMEM: the entry is still the caller's. */
 int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns,
                  const fw_shard *other);
-/* The live entry of a key, or NULL, looked for under the lock; in a read section. For the rare look
- * that has to be right. */
-fw_entry *fw_shard_find_alone(fw_shard *shard, uint64_t hash, fw_key key);
 /* Evicts one, and more until so many entries and bytes are gone, FW_SHARD_VICTIMS are gone, `leave`
  * are left or the oldest one was used later than `until`. => how many went. */
 size_t fw_shard_evict(fw_shard *shard, size_t entries, size_t bytes, size_t leave, uint64_t until,

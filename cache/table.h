@@ -7,8 +7,10 @@
  * the same entries; the old one is left to the readers that have it, and retired.
  *
  * T1 A look-up that ends with a miss saw a moment at which the key was absent, or began before the
- * table grew. Roles: one writer at a time (the shard's lock); readers inside an RCU read section,
- * wait-free. SPDX-License-Identifier: Apache-2.0 */
+ * table grew.
+ * T2 A look-up that finds an entry saw a moment at which its tag was set, so from then on everybody
+ * finds it until it is removed. Roles: one writer at a time (the shard's lock); readers inside an
+ * RCU read section, wait-free. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_CACHE_TABLE_H
 #define FW_CACHE_TABLE_H
 
@@ -111,11 +113,17 @@ static inline fw_entry *fw_table_find(fw_table table, uint64_t hash, fw_key key)
         /* [table-tags] acquire: the entries that stood there when the tags were written. */
         uint64_t tags = fw_load_acquire(&bucket->tags);
         for (uint64_t m = fw_table_matches(tags, tag); m; m &= m - 1) {
-            /* [table-entry] acquire: what the entry's creator wrote. */
-            fw_entry *entry = fw_load_acquire(&bucket->entries[__builtin_ctzll(m) / 8]);
+            unsigned slot = (unsigned)__builtin_ctzll(m) / 8;
+            /* [table-entry] acquire: what the entry's creator wrote, and that the tag of the entry
+             * before it in this place was cleared. */
+            fw_entry *entry = fw_load_acquire(&bucket->entries[slot]);
             /* The texts are behind the header, which has yet to come. */
             __builtin_prefetch((const char *)entry + FW_CACHE_LINE);
-            if (FW_LIKELY(entry && fw_key_equal(entry->key, key)))
+            if (FW_UNLIKELY(!entry || !fw_key_equal(entry->key, key)))
+                continue;
+            /* T2: the tags may be older than the entry, which then is not published yet.
+             * Relaxed: after the entry, by its acquire. */
+            if (FW_LIKELY((uint8_t)(fw_load_relaxed(&bucket->tags) >> slot * 8) == tag))
                 return entry;
         }
         if (FW_LIKELY(!fw_table_went_on(tags)))
