@@ -248,8 +248,6 @@ void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool a
         .error = {text, (size_t)len},
         .callback = s->callback,
     };
-    /* Relaxed: a count. */
-    fw_add_relaxed(&life->unknown_names, 1);
     fw_cache_put(life->cache, &item, s->result_ttl_ns, fw_now_ns());
     fw_result_view view = fw_view_of_item(&item);
     view.id = s->id;

@@ -168,8 +168,6 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
     const fw_submission *s = &c->items[i];
     fw_result_view view = {.key = s->key, .id = s->id, .status = FW_QUEUED};
     if (c->fates[i] == FATE_REFUSED) {
-        /* Relaxed: a count. */
-        fw_add_relaxed(&life->refused_full, 1);
         fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL,
                               "the queue is full, try again later");
         return;
@@ -199,20 +197,26 @@ static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
     fw_rcu_read_unlock();
 }
 
-void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count)
+/* spares: tasks that were reserved for a batch, or NULL. */
+static void accept_all(fw_lifecycle *life, const fw_submission *items, size_t count,
+                       fw_task *const *spares)
 {
-    fw_lifecycle *life = context;
     for (size_t at = 0; at < count; at += CHUNK) {
         chunk c;
         c.items = items + at;
         c.count = count - at < CHUNK ? count - at : CHUNK;
-        c.batch = false;
+        c.batch = spares != NULL;
         c.wall_ns = 0;
         c.now_ns = fw_now_ns();
         for (size_t i = 0; i < c.count; i++)
             fw_cache_prefetch(life->cache, c.items[i].key);
-        accept_chunk(life, &c, NULL);
+        accept_chunk(life, &c, spares ? spares + at : NULL);
     }
+}
+
+void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count)
+{
+    accept_all(context, items, count, NULL);
 }
 
 /* Memory for all, or for none. */
@@ -234,22 +238,12 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
                                const fw_reply_to *reply)
 {
     fw_lifecycle *life = context;
-    fw_task **spares = malloc((count ? count : 1) * sizeof *spares);
+    fw_task **spares = calloc(count ? count : 1, sizeof *spares);
     fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
     if (!spares || !ids || !reserve_all(life, items, count, spares)) {
-        /* Relaxed: a count. */
-        fw_add_relaxed(&life->refused_full, 1);
         fw_net_answer_batch(life->net, reply, NULL, 0, "the queue is full, try again later");
     } else {
-        for (size_t at = 0; at < count; at += CHUNK) {
-            chunk c;
-            c.items = items + at;
-            c.count = count - at < CHUNK ? count - at : CHUNK;
-            c.batch = true;
-            c.wall_ns = 0;
-            c.now_ns = fw_now_ns();
-            accept_chunk(life, &c, spares + at);
-        }
+        accept_all(life, items, count, spares);
         for (size_t i = 0; i < count; i++)
             ids[i] = items[i].id;
         fw_net_answer_batch(life->net, reply, ids, count, NULL);

@@ -28,7 +28,7 @@ typedef struct fw_lifecycle {
     int64_t task_timeout_ns, hold_ns;
     fw_waiters waiters;
     /* Relaxed counts. */
-    fw_atomic(uint64_t) resent, from_cache, known_again, unknown_names, refused_full;
+    fw_atomic(uint64_t) resent, from_cache, known_again;
 } fw_lifecycle;
 
 int fw_lifecycle_init(fw_lifecycle *life);

@@ -57,10 +57,9 @@ static void by_task(fw_buffer *out, const fw_control_plane *plane, const char *n
     }
 }
 
-static void write_tasks(fw_buffer *out, const fw_control_plane *plane)
+static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
+                        const fw_engine_stats *engine)
 {
-    fw_engine_stats engine;
-    fw_engine_snapshot(plane->engine, &engine);
     head(out, "fastworker_tasks_started_total", "counter", "Runs started.");
     by_task(out, plane, "fastworker_tasks_started_total", NULL, FW_COUNT_STARTED);
     head(out, "fastworker_tasks_finished_total", "counter", "Tasks ended, by how.");
@@ -71,11 +70,11 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane)
     /* Relaxed: a count. An id that had ended is admitted for a moment, but it is no new task. */
     double known_again = (double)fw_load_relaxed(&plane->life.known_again);
     one(out, "fastworker_tasks_submitted_total", "counter", "Tasks accepted.",
-        (double)engine.admitted - known_again);
+        (double)engine->admitted - known_again);
     head(out, "fastworker_tasks", "gauge", "Tasks now, by state.");
-    fw_buffer_format(out, "fastworker_tasks{state=\"queued\"} %zu\n", engine.queued);
-    fw_buffer_format(out, "fastworker_tasks{state=\"scheduled\"} %zu\n", engine.scheduled);
-    fw_buffer_format(out, "fastworker_tasks{state=\"running\"} %zu\n", engine.running);
+    fw_buffer_format(out, "fastworker_tasks{state=\"queued\"} %zu\n", engine->queued);
+    fw_buffer_format(out, "fastworker_tasks{state=\"scheduled\"} %zu\n", engine->scheduled);
+    fw_buffer_format(out, "fastworker_tasks{state=\"running\"} %zu\n", engine->running);
     head(out, "fastworker_tasks_deduplicated_total", "counter",
          "Requests that started nothing new.");
     /* Relaxed: counts. */
@@ -84,22 +83,21 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane)
     fw_buffer_format(out, "fastworker_tasks_deduplicated_total{reason=\"same_id\"} %" PRIu64 "\n",
                      fw_load_relaxed(&plane->life.from_cache));
     one(out, "fastworker_queue_limit_tasks", "gauge", "Most unfinished tasks.",
-        (double)engine.tasks_max);
+        (double)engine->tasks_max);
     one(out, "fastworker_queue_limit_bytes", "gauge", "Most memory for them.",
-        (double)engine.bytes_max);
+        (double)engine->bytes_max);
     one(out, "fastworker_queue_bytes", "gauge", "Memory of unfinished tasks.",
-        (double)engine.bytes_used);
+        (double)engine->bytes_used);
 }
 
-static void write_queues(fw_buffer *out, const fw_control_plane *plane)
+static void write_queues(fw_buffer *out, const fw_control_plane *plane,
+                         const fw_engine_stats *engine)
 {
-    fw_engine_stats engine;
     double depth[FW_LEVELS], oldest[FW_LEVELS], full[FW_LEVELS];
-    fw_engine_snapshot(plane->engine, &engine);
     for (int i = 0; i < FW_LEVELS; i++) {
-        depth[i] = (double)(engine.pool.ring_depth[i] + engine.pool.overflow_depth[i]);
-        oldest[i] = (double)engine.pool.oldest_ns[i] / 1e9;
-        full[i] = (double)engine.pool.ring_full[i];
+        depth[i] = (double)(engine->pool.ring_depth[i] + engine->pool.overflow_depth[i]);
+        oldest[i] = (double)engine->pool.oldest_ns[i] / 1e9;
+        full[i] = (double)engine->pool.ring_full[i];
     }
     by_level(out, "fastworker_queue_tasks", "gauge", "Tasks waiting.", depth);
     by_level(out, "fastworker_queue_oldest_seconds", "gauge",
@@ -107,9 +105,9 @@ static void write_queues(fw_buffer *out, const fw_control_plane *plane)
     by_level(out, "fastworker_ring_full_total", "counter", "Pushes that found the ring full.",
              full);
     head(out, "fastworker_threads", "gauge", "Threads.");
-    fw_buffer_format(out, "fastworker_threads{kind=\"task\"} %u\n", engine.pool.threads);
+    fw_buffer_format(out, "fastworker_threads{kind=\"task\"} %u\n", engine->pool.threads);
     head(out, "fastworker_thread_steals_total", "counter", "Work taken from other threads.");
-    for (unsigned i = 0; i < engine.pool.threads; i++) {
+    for (unsigned i = 0; i < engine->pool.threads; i++) {
         fw_thread_stats thread;
         fw_engine_thread_snapshot(plane->engine, i, &thread);
         fw_buffer_format(out, "fastworker_thread_steals_total{thread=\"%u\"} %" PRIu64 "\n", i,
@@ -167,13 +165,15 @@ static void write_net(fw_buffer *out, const fw_control_plane *plane)
 void fw_metrics_write(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
+    fw_engine_stats engine;
+    fw_engine_snapshot(plane->engine, &engine);
     head(out, "fastworker_build_info", "gauge", "Version.");
     fw_buffer_format(out, "fastworker_build_info{version=\"%s\",role=\"control-plane\"} 1\n",
                      fw_version());
     one(out, "fastworker_start_time_seconds", "gauge", "Unix time of the start.",
         (double)plane->started_wall_ns / 1e9);
-    write_tasks(out, plane);
-    write_queues(out, plane);
+    write_tasks(out, plane, &engine);
+    write_queues(out, plane, &engine);
     write_cache(out, plane);
     write_net(out, plane);
     one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",

@@ -31,7 +31,7 @@ typedef struct fw_work_node {
     fw_atomic(struct fw_work_node *) next;
 } fw_work_node;
 
-typedef enum fw_outcome { FW_OK = 0, FW_FULL, FW_EMPTY, FW_STOPPED } fw_outcome;
+typedef enum fw_outcome { FW_OK = 0, FW_FULL, FW_EMPTY } fw_outcome;
 
 typedef enum fw_spin { FW_SPIN_ADAPTIVE = 0, FW_SPIN_OFF, FW_SPIN_ROUNDS } fw_spin;
 typedef enum fw_steal { FW_STEAL_HALF = 0, FW_STEAL_ONE, FW_STEAL_OFF } fw_steal;

@@ -4,6 +4,7 @@
 
 #include "app/commands/commands.h"
 #include "app/commands/connect.h"
+#include "app/commands/ids.h"
 #include "app/commands/moment.h"
 #include "app/commands/output.h"
 
@@ -90,36 +91,13 @@ static int one_status(fw_client *c, const char *id, bool json)
 
 int fw_command_status(int argc, char **argv)
 {
-    fw_option all[] = {
-        {.name = "task-id", .kind = FW_OPTION_MANY, .value = "ID", .meaning = "the task's id"},
-        {.name = "json", .kind = FW_OPTION_FLAG, .meaning = "one JSON object a task"},
-        FW_CONNECT_OPTIONS,
-    };
-    fw_options options = {
-        .command = "status",
+    const fw_ids_command command = {
+        .name = "status",
         .usage = "status ID... [options]",
         .examples = "  fastworker status --task-id 5f6e1c1e-7c3c-4a55-9c0b-0d2f1f2c8a11\n"
                     "  fastworker status --json ID | jq .status\n",
         .notes =
             "Exit status: 0 success, 3 failure, 6 cancelled, 4 unknown or expired, 5 not over\n",
-        .all = all,
-        .count = sizeof(all) / sizeof(all[0])};
-    fw_parse parsed = fw_options_parse(&options, argc, argv);
-    if (parsed != FW_PARSE_GO)
-        return parsed == FW_PARSE_HELPED ? FW_ENDS_WELL : FW_ENDS_USAGE;
-    fw_client *c = NULL;
-    int ends = 0;
-    if (all[0].count + options.word_count == 0)
-        ends = fw_options_wrong(&options, "a task id is needed: --task-id ID.");
-    else
-        ends = fw_connect(&c, &options, 1, 0);
-    for (size_t i = 0; ends != FW_ENDS_USAGE && c != NULL && i < all[0].count + options.word_count;
-         i++) {
-        const char *id = i < all[0].count ? all[0].words[i] : options.words[i - all[0].count];
-        int one = one_status(c, id, fw_options_has(&options, "json"));
-        ends = one > ends ? one : ends;
-    }
-    fw_client_close(c);
-    fw_options_fini(&options);
-    return fw_ends(ends);
+        .one = one_status};
+    return fw_ids_run(&command, argc, argv);
 }

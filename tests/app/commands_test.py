@@ -1,6 +1,6 @@
 """The commands that speak to a control plane, one task at a time, against the real program.
 
-submit.c, submit_request.c, status.c, cancel.c, ping.c, connect.c, list.c.
+submit.c, submit_request.c, status.c, cancel.c, ids.c, ping.c, connect.c, list.c.
 Usage: commands_test.py PROGRAM SAMPLES_MODULE
 SPDX-License-Identifier: Apache-2.0
 """
