@@ -77,7 +77,8 @@ enum {
     FW_ENDED_BY_CANCEL,
     FW_ENDED_BY_DEADLINE,
     FW_ENDED_BY_STOP,
-    FW_ENDED_BY_OWNER
+    FW_ENDED_BY_OWNER,
+    FW_ENDED_BY_LOSS /* who ran it went away, and it is not tried again */
 };
 
 typedef struct fw_engine_config {

@@ -91,7 +91,8 @@ static int refusal_error(fw_refusal reason)
         [FW_REFUSED_FULL] = FW_EFULL,       [FW_REFUSED_TOO_BIG] = FW_EBIG,
         [FW_REFUSED_MALFORMED] = FW_EINVAL, [FW_REFUSED_PICKLE] = FW_EPROTO,
         [FW_REFUSED_AUTH] = FW_EAUTH,       [FW_REFUSED_RATE] = FW_EAGAIN,
-        [FW_REFUSED_DRAINING] = FW_ECLOSED,
+        [FW_REFUSED_DRAINING] = FW_ECLOSED, [FW_REFUSED_UNKNOWN_NAME] = FW_ENOTASK,
+        [FW_REFUSED_RECALLED] = FW_EAGAIN,
     };
     return errors[reason];
 }
@@ -106,6 +107,8 @@ static const char *refusal_sentence(fw_refusal reason)
         [FW_REFUSED_AUTH] = "not permitted: token",
         [FW_REFUSED_RATE] = "too many requests, try again later",
         [FW_REFUSED_DRAINING] = "control plane is shutting down",
+        [FW_REFUSED_UNKNOWN_NAME] = "no such task here",
+        [FW_REFUSED_RECALLED] = "given back",
     };
     return sentences[reason];
 }

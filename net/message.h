@@ -19,7 +19,8 @@ typedef enum fw_reply_form {
     FW_REPLY_JSON,        /* a TaskResult, a query or cancel answer: the port and call decide */
     FW_REPLY_JSON_LEGACY, /* the same for FastWorker 0.1.x: only success and failure exist */
     FW_REPLY_PICKLE,      /* refusals only: a constant pickle of a dict */
-    FW_REPLY_FRAME        /* a record in a native frame */
+    FW_REPLY_FRAME,       /* a record in a native frame */
+    FW_REPLY_LEASE        /* a result for a control plane, under its lease (net/link) */
 } fw_reply_form;
 
 /* Where an answer goes. Copied by value, kept with the task; never dangles: a connection that is
@@ -32,6 +33,18 @@ typedef struct fw_reply_to {
     uint8_t flags;       /* FW_WANTS_... */
     uint32_t detour;     /* not 0: the connection keeps a longer backtrace under this number */
 } fw_reply_to;
+/* FW_REPLY_LEASE has neither request nor detour: these words hold the lease. */
+static inline uint64_t fw_reply_lease(const fw_reply_to *reply)
+{
+    return (uint64_t)reply->detour << 32 | reply->request;
+}
+static inline fw_reply_to fw_reply_for_lease(uint64_t connection, uint64_t lease)
+{
+    return (fw_reply_to){.connection = connection,
+                         .request = (uint32_t)lease,
+                         .detour = (uint32_t)(lease >> 32),
+                         .form = FW_REPLY_LEASE};
+}
 enum {
     FW_WANTS_RESULT = 1, /* native: a result record follows the acknowledgement */
     FW_WANTS_ID = 2,     /* native: the id was made up here; the acknowledgement carries it */
@@ -93,6 +106,8 @@ typedef enum fw_refusal {
     FW_REFUSED_AUTH,
     FW_REFUSED_RATE,
     FW_REFUSED_DRAINING,
+    FW_REFUSED_UNKNOWN_NAME, /* leases only: this subworker does not know the task */
+    FW_REFUSED_RECALLED,     /* leases only: given back because it was asked to */
     FW_REFUSALS
 } fw_refusal;
 /* Static text: "full", "too_big", ... */

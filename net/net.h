@@ -11,6 +11,7 @@
 #include "net/message.h"
 
 typedef struct fw_net fw_net;
+struct fw_order; /* net/link.h */
 
 typedef struct fw_net_ops {
     void *context;
@@ -24,15 +25,27 @@ typedef struct fw_net_ops {
     void (*batch_refused)(void *context, const fw_span *ids, size_t count, const char *error);
     void (*query)(void *context, const fw_query *query);
     void (*registration)(void *context, const fw_registration *registration);
+    /* A subworker's: its control plane wants these ended, or back if they do not run. May be NULL
+     * in a control plane. */
+    void (*orders)(void *context, const struct fw_order *orders, size_t count);
+    /* A subworker's: take nothing new and return what does not run, or go on. */
+    void (*drain)(void *context, bool drain);
 } fw_net_ops;
 
+/* Which ports there are. A control plane has six (tasks, queries, registrations), discovery, and a
+ * PULL port for results; a subworker four task ports and a PULL port for tasks. */
+typedef enum fw_net_kind { FW_NET_CONTROL_PLANE = 0, FW_NET_SUBWORKER } fw_net_kind;
+
 typedef struct fw_net_config {
+    fw_net_kind kind;
     const char *worker_id;         /* no ':' */
     const char *base_address;      /* tcp://host:port; ports +0..+5 are taken; port 0: any */
     const char *discovery_address; /* tcp://host:port */
     const char *advertise_address; /* NULL: derived from base_address */
     unsigned management_port;      /* 0: base + 5; another one is served beside it */
     unsigned native_pub_port;      /* 0: discovery + 1, or a free one */
+    unsigned pull_port;            /* 0: discovery + 2 or a free one; of a subworker: any */
+    const char *epoch;             /* names this run; borrowed */
     size_t message_max;            /* bytes of one SP message */
     size_t connections_max;
     size_t open_requests_max; /* per connection, before its reading stops */
