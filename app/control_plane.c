@@ -83,9 +83,15 @@ static int build_engine(fw_control_plane *plane)
     plane->registry = fw_registry_create(&registry_config);
     if (!plane->registry)
         return refuse(1, "start.memory", "out of memory");
+    int made = fw_names_create(&plane->names, plane->modules);
+    if (made < 0)
+        return refuse(1, "start.names",
+                      made == -FW_EFULL ? "too many task names, or one is too long"
+                                        : "out of memory");
     plane->life = (fw_lifecycle){.cache = plane->cache,
                                  .registry = plane->registry,
                                  .modules = plane->modules,
+                                 .names = plane->names,
                                  .threads = plane->threads,
                                  .task_timeout_ns = s->task_timeout_ns,
                                  .hold_ns = s->hold_ns};
@@ -155,6 +161,7 @@ static void tear_down(fw_control_plane *plane)
         fw_lifecycle_fini(&plane->life);
     if (plane->cache)
         fw_cache_destroy(plane->cache);
+    fw_names_destroy(plane->names);
     if (plane->modules)
         fw_modules_destroy(plane->modules);
     fw_registry_destroy(plane->registry);

@@ -12,6 +12,7 @@ typedef struct fw_control_plane {
     unsigned threads;
     int64_t started_ns, started_wall_ns;
     fw_modules *modules;
+    fw_names *names;
     fw_cache *cache;
     fw_registry *registry;
     fw_lifecycle life;

@@ -45,21 +45,20 @@ static int cancel_requested(const void *context)
     return fw_task_cancel_requested(context);
 }
 
-static const fw_task_entry *entry_of(const fw_task *task)
+static const fw_name *name_of(const fw_lifecycle *life, const fw_task *task)
 {
-    FW_ASSERT(task->owner);
-    return task->owner;
+    return fw_names_at(life->names, task->tag);
 }
 
 fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
 {
     fw_lifecycle *life = context;
     char buffer[FW_UUID_TEXT];
-    const fw_task_entry *entry = entry_of(task);
+    const fw_name *name = name_of(life, task);
     fw_call_input input = {
         .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
         .key = task->key,
-        .name = fw_record_name(task),
+        .name = fw_name_text(name),
         .args = fw_record_args(task),
         .kwargs = fw_record_kwargs(task),
         .attempt = fw_load_relaxed(&task->attempt),
@@ -69,8 +68,9 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
         .thread = thread,
     };
     my_thread = thread;
-    fw_run_counts_add(life->counts, entry->index, task->level, FW_COUNT_STARTED, 1, thread);
-    fw_modules_call(life->modules, entry, &input, &my_output);
+    fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
+    FW_ASSERT(name->entry);
+    fw_modules_call(life->modules, name->entry, &input, &my_output);
     return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
 }
 
@@ -137,7 +137,7 @@ static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state
     else if (status == FW_CANCELLED)
         kind = FW_COUNT_CANCELLED;
     unsigned thread = why == FW_ENDED_BY_RUN ? my_thread : life->threads;
-    size_t place = entry_of(task)->index;
+    size_t place = task->tag;
     fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
     int64_t ran_ns =
         fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);
@@ -213,7 +213,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         .created_wall_ns = task->created_wall_ns,
         .started_wall_ns = fw_load_relaxed(&task->started_wall_ns),
         .finished_wall_ns = fw_load_relaxed(&task->finished_wall_ns),
-        .name = fw_record_name(task),
+        .name = fw_name_text(name_of(life, task)),
         .callback = fw_record_callback(task),
     };
     describe(&item, task, why, text, sizeof text);

@@ -86,11 +86,11 @@ static int join(fw_lifecycle *life, chunk *c, const fw_submission *s, fw_task *l
 }
 
 static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_submission *s,
-                    const fw_task_entry *entry)
+                    const fw_name *name)
 {
-    fw_record_write(task, s, entry);
-    if (task->timeout_ns == 0)
-        task->timeout_ns = entry->def->timeout_ms * FW_NS_PER_MS;
+    fw_record_write(task, s, name);
+    if (task->timeout_ns == 0 && name->entry)
+        task->timeout_ns = name->entry->def->timeout_ms * FW_NS_PER_MS;
     if (task->timeout_ns == 0)
         task->timeout_ns = life->task_timeout_ns;
     fw_record *record = fw_record_of(task);
@@ -98,13 +98,27 @@ static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_
         record->first.form = FW_REPLY_NONE;
 }
 
+/* Somebody may run tasks of that name, now or when he comes back. NULL: nobody. */
+static const fw_name *runnable(fw_lifecycle *life, fw_span text)
+{
+    const fw_name *name = fw_names_find(life->names, text);
+    if (FW_LIKELY(name && name->entry))
+        return name;
+    /* Relaxed: whoever comes or goes at this moment was early or late. */
+    if (name && fw_load_relaxed(&name->announced))
+        return name;
+    if (!life->waits && fw_load_relaxed(&life->wildcards) == 0)
+        return NULL;
+    return name ? name : fw_names_add(life->names, text);
+}
+
 /* One request. The caller is in a read section. */
 static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
 {
     const fw_submission *s = &c->items[i];
     fw_cache_item item;
-    const fw_task_entry *entry = fw_modules_find(life->modules, s->name);
-    if (!entry) {
+    const fw_name *name = runnable(life, s->name);
+    if (!name) {
         if (spare)
             fw_engine_abandon(life->engine, spare);
         if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND)
@@ -117,7 +131,7 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
     if (!task)
         return FATE_REFUSED;
     int64_t due_ns = due_of(s, c);
-    prepare(life, c, task, s, entry);
+    prepare(life, c, task, s, name);
     for (;;) {
         fw_task *live = fw_engine_admit(life->engine, task, due_ns != 0);
         if (live == task)

@@ -7,10 +7,14 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
+/* Names that only subworkers know and that have counters of their own. */
+static const size_t foreign_names_counted = 1024;
+
 int fw_lifecycle_init(fw_lifecycle *life)
 {
-    FW_ASSERT(life->cache && life->modules && life->threads > 0);
-    life->counts = fw_run_counts_create(fw_modules_count(life->modules), life->threads);
+    FW_ASSERT(life->cache && life->modules && life->names && life->threads > 0);
+    life->counts = fw_run_counts_create(fw_modules_count(life->modules) + foreign_names_counted,
+                                        life->threads);
     if (!life->counts)
         return -FW_ENOMEM;
     int rc = fw_waiters_init(&life->waiters);

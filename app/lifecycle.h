@@ -8,6 +8,7 @@
 #ifndef FW_APP_LIFECYCLE_H
 #define FW_APP_LIFECYCLE_H
 
+#include "app/names.h"
 #include "app/run_counts.h"
 #include "app/waiters.h"
 #include "cache/cache.h"
@@ -22,11 +23,14 @@ typedef struct fw_lifecycle {
     fw_cache *cache;
     fw_net *net;
     fw_modules *modules;
+    fw_names *names;
     fw_registry *registry;
     fw_run_counts *counts;
     unsigned threads;
+    bool waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
     fw_waiters waiters;
+    fw_atomic(unsigned) wildcards; /* places that run whatever they are given */
     /* Relaxed counts. */
     fw_atomic(uint64_t) resent, from_cache, known_again;
 } fw_lifecycle;

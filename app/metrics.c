@@ -41,14 +41,17 @@ static void by_level(fw_buffer *out, const char *name, const char *type, const c
 static void by_task(fw_buffer *out, const fw_control_plane *plane, const char *name,
                     const char *status, fw_run_count kind)
 {
-    size_t count = fw_modules_count(plane->modules);
+    size_t count = fw_names_count(plane->life.names);
+    size_t places = fw_run_counts_places(plane->life.counts);
+    if (count > places)
+        count = places;
     for (size_t i = 0; i < count; i++) {
         for (int level = 0; level < FW_LEVELS; level++) {
             uint64_t value = fw_run_counts_read(plane->life.counts, i, (fw_prio)level, kind);
             if (value == 0)
                 continue;
             fw_buffer_format(out, "%s{task=\"", name);
-            add_label(out, fw_modules_at(plane->modules, i)->def->name);
+            add_label(out, i + 1 < places ? fw_names_at(plane->life.names, i)->text : "(other)");
             fw_buffer_format(out, "\",priority=\"%s\"", fw_prio_name((fw_prio)level));
             if (status)
                 fw_buffer_format(out, ",status=\"%s\"", status);

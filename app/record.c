@@ -55,7 +55,7 @@ static char *put(char *at, const char *bytes, size_t len)
     return at + len;
 }
 
-void fw_record_write(fw_task *task, const fw_submission *s, const fw_task_entry *entry)
+void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name)
 {
     FW_ASSERT(task->payload_bytes >= fw_record_size(s));
     fw_record *record = fw_record_of(task);
@@ -89,7 +89,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_task_entry 
     /* Relaxed: published by admission. */
     fw_store_relaxed(&task->attempt, (uint16_t)(at_most_retries(s->retry_count) + 1));
     task->timeout_ns = s->timeout_ns;
-    task->owner = (void *)(uintptr_t)entry;
+    task->tag = name->index;
 }
 
 fw_span fw_record_args(fw_task *task)
@@ -128,11 +128,4 @@ const fw_record_extras *fw_record_extras_of(fw_task *task)
     if (!fw_record_of(task)->has_extras)
         return NULL;
     return (const fw_record_extras *)(const void *)(task->payload + sizeof(fw_record));
-}
-
-fw_span fw_record_name(fw_task *task)
-{
-    const fw_task_entry *entry = task->owner;
-    FW_ASSERT(entry);
-    return (fw_span){entry->def->name, strlen(entry->def->name)};
 }

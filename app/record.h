@@ -7,8 +7,8 @@
 #ifndef FW_APP_RECORD_H
 #define FW_APP_RECORD_H
 
+#include "app/names.h"
 #include "engine/engine.h"
-#include "engine/modules.h"
 #include "net/net.h"
 
 /* Rare; present only when one of them is not its default. */
@@ -25,12 +25,14 @@ typedef struct fw_record {
     uint8_t has_extras;                          /* 0 or 1 */
     uint8_t known; /* the cache had the answer already: nothing runs, nothing is stored */
     uint8_t accept_only;
+    fw_atomic(
+        uint8_t) losses; /* places that went away with it; written under the dispatcher's duty */
 } fw_record;
 
 /* Bytes of payload a submission needs. */
 size_t fw_record_size(const fw_submission *submission);
 /* Fills the payload of a task that has fw_record_size bytes of it, and the task's own fields. */
-void fw_record_write(fw_task *task, const fw_submission *submission, const fw_task_entry *entry);
+void fw_record_write(fw_task *task, const fw_submission *submission, const fw_name *name);
 
 /* Borrowed from the task. */
 fw_record *fw_record_of(fw_task *task);
@@ -41,7 +43,5 @@ fw_span fw_record_callback(fw_task *task);
 fw_span fw_record_id(fw_task *task, char buffer[FW_UUID_TEXT]);
 /* NULL: all defaults. */
 const fw_record_extras *fw_record_extras_of(fw_task *task);
-/* The name of the task; also for names nobody knows. */
-fw_span fw_record_name(fw_task *task);
 
 #endif

@@ -9,13 +9,16 @@ struct fw_run_counts {
     size_t tasks;
     unsigned threads;
     size_t row_bytes;
-    char *rows; /* threads + 1 rows, cache lines apart */
+    char *memory; /* as it was allocated */
+    char *rows;   /* threads + 1 rows, cache lines apart */
 };
 
 static fw_atomic(uint64_t) * cell(const fw_run_counts *counts, size_t task, fw_prio level,
                                   fw_run_count kind, unsigned thread)
 {
-    FW_ASSERT(task < counts->tasks && thread <= counts->threads);
+    FW_ASSERT(thread <= counts->threads);
+    if (FW_UNLIKELY(task >= counts->tasks))
+        task = counts->tasks - 1;
     void *row = counts->rows + counts->row_bytes * thread;
     return (fw_atomic(uint64_t) *)row + (task * FW_LEVELS + level) * FW_COUNT_KINDS + kind;
 }
@@ -29,15 +32,13 @@ fw_run_counts *fw_run_counts_create(size_t tasks, unsigned threads)
     counts->tasks = tasks;
     counts->threads = threads;
     counts->row_bytes = (bytes + FW_APART) / FW_APART * FW_APART;
-    counts->rows = aligned_alloc(FW_APART, counts->row_bytes * (threads + 1));
-    if (!counts->rows) {
+    /* Zeroed by the system: what nobody counts in costs no memory. */
+    counts->memory = calloc(1, counts->row_bytes * (threads + 1) + FW_APART);
+    if (!counts->memory) {
         free(counts);
         return NULL;
     }
-    for (size_t i = 0; i < counts->row_bytes * (threads + 1) / sizeof(uint64_t); i++) {
-        /* Relaxed: not shared yet. */
-        fw_store_relaxed((fw_atomic(uint64_t) *)(void *)counts->rows + i, 0);
-    }
+    counts->rows = counts->memory + FW_APART - (uintptr_t)counts->memory % FW_APART;
     return counts;
 }
 
@@ -45,8 +46,13 @@ void fw_run_counts_destroy(fw_run_counts *counts)
 {
     if (!counts)
         return;
-    free(counts->rows);
+    free(counts->memory);
     free(counts);
+}
+
+size_t fw_run_counts_places(const fw_run_counts *counts)
+{
+    return counts->tasks;
 }
 
 void fw_run_counts_add(fw_run_counts *counts, size_t task, fw_prio level, fw_run_count kind,
