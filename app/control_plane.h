@@ -3,24 +3,13 @@
 #ifndef FW_APP_CONTROL_PLANE_H
 #define FW_APP_CONTROL_PLANE_H
 
-#include "app/lifecycle.h"
-#include "app/settings.h"
+#include "app/house.h"
 #include "web/web.h"
 
 typedef struct fw_control_plane {
-    const fw_settings *settings;
-    unsigned threads;
-    int64_t started_ns, started_wall_ns;
-    fw_modules *modules;
-    fw_names *names;
-    fw_cache *cache;
+    fw_house house;
     fw_registry *registry;
-    fw_lifecycle life;
-    fw_engine *engine;
-    fw_net *net;
     fw_web *web; /* NULL: no dashboard */
-    fw_atomic(int) draining;
-    int64_t give_up_ns; /* when the watcher ends a program that does not end; 0: not yet */
 } fw_control_plane;
 
 /* Builds, serves until SIGTERM or SIGINT, drains. The exit code. All signals are blocked by the

@@ -41,17 +41,18 @@ static void by_level(fw_buffer *out, const char *name, const char *type, const c
 static void by_task(fw_buffer *out, const fw_control_plane *plane, const char *name,
                     const char *status, fw_run_count kind)
 {
-    size_t count = fw_names_count(plane->life.names);
-    size_t places = fw_run_counts_places(plane->life.counts);
+    size_t count = fw_names_count(plane->house.life.names);
+    size_t places = fw_run_counts_places(plane->house.life.counts);
     if (count > places)
         count = places;
     for (size_t i = 0; i < count; i++) {
         for (int level = 0; level < FW_LEVELS; level++) {
-            uint64_t value = fw_run_counts_read(plane->life.counts, i, (fw_prio)level, kind);
+            uint64_t value = fw_run_counts_read(plane->house.life.counts, i, (fw_prio)level, kind);
             if (value == 0)
                 continue;
             fw_buffer_format(out, "%s{task=\"", name);
-            add_label(out, i + 1 < places ? fw_names_at(plane->life.names, i)->text : "(other)");
+            add_label(out,
+                      i + 1 < places ? fw_names_at(plane->house.life.names, i)->text : "(other)");
             fw_buffer_format(out, "\",priority=\"%s\"", fw_prio_name((fw_prio)level));
             if (status)
                 fw_buffer_format(out, ",status=\"%s\"", status);
@@ -71,7 +72,7 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
     by_task(out, plane, "fastworker_tasks_finished_total", "cancelled", FW_COUNT_CANCELLED);
     by_task(out, plane, "fastworker_tasks_finished_total", "timeout", FW_COUNT_TIMEOUT);
     /* Relaxed: a count. An id that had ended is admitted for a moment, but it is no new task. */
-    double known_again = (double)fw_load_relaxed(&plane->life.known_again);
+    double known_again = (double)fw_load_relaxed(&plane->house.life.known_again);
     one(out, "fastworker_tasks_submitted_total", "counter", "Tasks accepted.",
         (double)engine->admitted - known_again);
     head(out, "fastworker_tasks", "gauge", "Tasks now, by state.");
@@ -82,9 +83,9 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
          "Requests that started nothing new.");
     /* Relaxed: counts. */
     fw_buffer_format(out, "fastworker_tasks_deduplicated_total{reason=\"resend\"} %" PRIu64 "\n",
-                     fw_load_relaxed(&plane->life.resent));
+                     fw_load_relaxed(&plane->house.life.resent));
     fw_buffer_format(out, "fastworker_tasks_deduplicated_total{reason=\"same_id\"} %" PRIu64 "\n",
-                     fw_load_relaxed(&plane->life.from_cache));
+                     fw_load_relaxed(&plane->house.life.from_cache));
     one(out, "fastworker_queue_limit_tasks", "gauge", "Most unfinished tasks.",
         (double)engine->tasks_max);
     one(out, "fastworker_queue_limit_bytes", "gauge", "Most memory for them.",
@@ -112,7 +113,7 @@ static void write_queues(fw_buffer *out, const fw_control_plane *plane,
     head(out, "fastworker_thread_steals_total", "counter", "Work taken from other threads.");
     for (unsigned i = 0; i < engine->pool.threads; i++) {
         fw_thread_stats thread;
-        fw_engine_thread_snapshot(plane->engine, i, &thread);
+        fw_engine_thread_snapshot(plane->house.engine, i, &thread);
         fw_buffer_format(out, "fastworker_thread_steals_total{thread=\"%u\"} %" PRIu64 "\n", i,
                          thread.stolen);
     }
@@ -121,7 +122,7 @@ static void write_queues(fw_buffer *out, const fw_control_plane *plane,
 static void write_cache(fw_buffer *out, const fw_control_plane *plane)
 {
     fw_cache_stats cache;
-    fw_cache_snapshot(plane->cache, &cache);
+    fw_cache_snapshot(plane->house.cache, &cache);
     one(out, "fastworker_result_cache_entries", "gauge", "Results kept.", (double)cache.entries);
     one(out, "fastworker_result_cache_bytes", "gauge", "Memory of results.", (double)cache.bytes);
     one(out, "fastworker_result_cache_limit_bytes", "gauge", "Most of it.",
@@ -142,7 +143,7 @@ static void write_cache(fw_buffer *out, const fw_control_plane *plane)
 static void write_net(fw_buffer *out, const fw_control_plane *plane)
 {
     fw_net_stats net;
-    fw_net_snapshot(plane->net, &net);
+    fw_net_snapshot(plane->house.net, &net);
     one(out, "fastworker_connections", "gauge", "Connections now.", (double)net.connections);
     one(out, "fastworker_connections_limit", "gauge", "Most of them.", (double)net.connections_max);
     one(out, "fastworker_messages_received_total", "counter", "SP messages read.",
@@ -169,12 +170,12 @@ void fw_metrics_write(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
     fw_engine_stats engine;
-    fw_engine_snapshot(plane->engine, &engine);
+    fw_engine_snapshot(plane->house.engine, &engine);
     head(out, "fastworker_build_info", "gauge", "Version.");
     fw_buffer_format(out, "fastworker_build_info{version=\"%s\",role=\"control-plane\"} 1\n",
                      fw_version());
     one(out, "fastworker_start_time_seconds", "gauge", "Unix time of the start.",
-        (double)plane->started_wall_ns / 1e9);
+        (double)plane->house.started_wall_ns / 1e9);
     write_tasks(out, plane, &engine);
     write_queues(out, plane, &engine);
     write_cache(out, plane);

@@ -38,18 +38,18 @@ static void write_status(void *context, fw_buffer *out)
     const fw_control_plane *plane = context;
     fw_engine_stats engine;
     fw_cache_stats cache;
-    fw_engine_snapshot(plane->engine, &engine);
-    fw_cache_snapshot(plane->cache, &cache);
+    fw_engine_snapshot(plane->house.engine, &engine);
+    fw_cache_snapshot(plane->house.cache, &cache);
     fw_buffer_text(out, "{\"worker_id\": ");
-    fw_buffer_json_string(out, text_span(plane->settings->worker_id));
+    fw_buffer_json_string(out, text_span(plane->house.settings->worker_id));
     /* Relaxed: a flag to be shown. */
     fw_buffer_format(out, ", \"running\": %s, \"base_address\": ",
-                     fw_load_relaxed(&plane->draining) ? "false" : "true");
-    fw_buffer_json_string(out, text_span(plane->settings->base_address));
+                     fw_load_relaxed(&plane->house.draining) ? "false" : "true");
+    fw_buffer_json_string(out, text_span(plane->house.settings->base_address));
     fw_buffer_text(out, ", \"discovery_address\": ");
-    fw_buffer_json_string(out, text_span(plane->settings->discovery_address));
+    fw_buffer_json_string(out, text_span(plane->house.settings->discovery_address));
     fw_buffer_format(out, ", \"uptime_seconds\": %.6f",
-                     (double)(fw_now_ns() - plane->started_ns) / 1e9);
+                     (double)(fw_now_ns() - plane->house.started_ns) / 1e9);
     size_t total, active;
     fw_registry_count(plane->registry, &total, &active);
     fw_buffer_format(out, ", \"subworkers\": {\"total\": %zu, \"active\": %zu, \"inactive\": %zu}",
@@ -93,16 +93,16 @@ static void write_workers(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
     fw_engine_stats engine;
-    fw_engine_snapshot(plane->engine, &engine);
+    fw_engine_snapshot(plane->house.engine, &engine);
     fw_buffer_text(out, "{\"workers\": [{\"id\": ");
-    fw_buffer_json_string(out, text_span(plane->settings->worker_id));
+    fw_buffer_json_string(out, text_span(plane->house.settings->worker_id));
     fw_buffer_text(out, ", \"address\": ");
-    fw_buffer_json_string(out, text_span(fw_net_address(plane->net)));
+    fw_buffer_json_string(out, text_span(fw_net_address(plane->house.net)));
     fw_buffer_format(out,
                      ", \"status\": \"active\", \"load\": %zu, \"last_seen\": ", engine.running);
     add_time(out, fw_wall_ns());
     fw_buffer_text(out, ", \"registered_at\": ");
-    add_time(out, plane->started_wall_ns);
+    add_time(out, plane->house.started_wall_ns);
     fw_buffer_text(out, ", \"is_control_plane\": true}");
     worker_list list = {out, 1};
     fw_registry_each(plane->registry, write_worker, &list);
@@ -175,7 +175,7 @@ static void write_tasks(void *context, const fw_web_task_filter *filter, fw_buff
     fw_buffer_text(out, "{\"tasks\": [");
     do {
         fw_rcu_read_lock();
-        fw_cache_each(plane->cache, &cursor, fw_now_ns(), write_task, &page);
+        fw_cache_each(plane->house.cache, &cursor, fw_now_ns(), write_task, &page);
         fw_rcu_read_unlock();
     } while (cursor != 0);
     fw_buffer_format(out, "], \"total\": %zu, \"limit\": %zu, \"offset\": %zu}", page.matched,
@@ -189,7 +189,7 @@ static void write_queues(void *context, fw_buffer *out)
     const fw_control_plane *plane = context;
     fw_engine_stats engine;
     size_t total = 0;
-    fw_engine_snapshot(plane->engine, &engine);
+    fw_engine_snapshot(plane->house.engine, &engine);
     fw_buffer_text(out, "{\"queues\": {");
     for (int level = 0; level < FW_LEVELS; level++) {
         size_t count = engine.pool.ring_depth[level] + engine.pool.overflow_depth[level];
@@ -205,7 +205,7 @@ static void write_cache(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
     fw_cache_stats cache;
-    fw_cache_snapshot(plane->cache, &cache);
+    fw_cache_snapshot(plane->house.cache, &cache);
     double used = cache.entries_max ? 100.0 * (double)cache.entries / (double)cache.entries_max : 0;
     fw_buffer_format(out,
                      "{\"max_size\": %zu, \"current_size\": %zu, \"utilization_percent\": %.2f, "
@@ -228,10 +228,10 @@ static void write_cache(void *context, fw_buffer *out)
 static void write_registered(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
-    size_t count = fw_modules_count(plane->modules);
+    size_t count = fw_modules_count(plane->house.modules);
     fw_buffer_text(out, "{\"tasks\": [");
     for (size_t i = 0; i < count; i++) {
-        const fw_task_entry *entry = fw_modules_at(plane->modules, i);
+        const fw_task_entry *entry = fw_modules_at(plane->house.modules, i);
         fw_buffer_text(out, i ? ", {\"name\": " : "{\"name\": ");
         fw_buffer_json_string(out, text_span(entry->def->name));
         fw_buffer_text(out, ", \"module\": ");
@@ -250,7 +250,7 @@ static bool is_ready(void *context)
 {
     const fw_control_plane *plane = context;
     /* Relaxed: a flag to be shown. */
-    return !fw_load_relaxed(&plane->draining);
+    return !fw_load_relaxed(&plane->house.draining);
 }
 
 static int cancel_task(void *context, fw_span id)
@@ -258,7 +258,7 @@ static int cancel_task(void *context, fw_span id)
     fw_control_plane *plane = context;
     if (id.len == 0 || id.len > FW_ID_MAX)
         return 404;
-    return fw_lifecycle_cancel(&plane->life, fw_key_from_text(id)) ? 0 : 404;
+    return fw_lifecycle_cancel(&plane->house.life, fw_key_from_text(id)) ? 0 : 404;
 }
 
 fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane)
