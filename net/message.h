@@ -65,6 +65,7 @@ typedef struct fw_submission {
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
     uint8_t level;    /* fw_prio: the field, not the port */
     bool accept_only; /* answer when accepted, not when finished */
+    bool isolate;     /* leases only: run it in a process of its own */
     fw_reply_to reply;
 } fw_submission;
 
@@ -77,6 +78,7 @@ typedef struct fw_result_view {
     fw_span error;                             /* plain text; ptr NULL: none */
     fw_span callback;                          /* JSON text; empty: null */
     int64_t started_wall_ns, finished_wall_ns; /* 0: null */
+    bool crashed;                              /* leases only: its own process ended under it */
 } fw_result_view;
 
 typedef enum fw_query_kind { FW_QUERY_GET = 0, FW_QUERY_CANCEL, FW_QUERY_WAIT } fw_query_kind;
