@@ -91,11 +91,29 @@ typedef struct fw_query {
     fw_reply_to reply;
 } fw_query;
 
+/* The member `native` of a subworker's registration (protocol 22.3); absent members are 0 or empty.
+ */
+typedef struct fw_native_offer {
+    bool present; /* and well-formed, with v 1 or more */
+    unsigned version, slots;
+    fw_span impl, epoch, pull, token;
+    fw_span tasks;     /* JSON text of the array of names, checked; walk it with the two below */
+    size_t task_count; /* its members, at most 16,384 */
+    int64_t beat_ns;
+} fw_native_offer;
+typedef struct fw_native_tasks {
+    const char *at, *end;
+} fw_native_tasks;
+/* message_native.c: names without escapes are spans into the message; others are left out. */
+fw_native_tasks fw_native_tasks_of(const fw_native_offer *offer);
+bool fw_native_tasks_next(fw_native_tasks *tasks, fw_span *name);
+
 /* A subworker's registration or heartbeat (port R). */
 typedef struct fw_registration {
     fw_span id, address, status; /* non-empty */
     bool heartbeat;
     fw_span native; /* JSON text of the native member, or empty */
+    fw_native_offer offer;
     fw_reply_to reply;
 } fw_registration;
 

@@ -38,6 +38,18 @@ void fw_registry_destroy(fw_registry *registry);
  * anew. 0, -FW_EINVAL (with a sentence in error), -FW_EFULL, -FW_ENOMEM. Any thread. */
 int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
                      const fw_registration *registration, int64_t now_ns);
+/* The worker of that id was heard of elsewhere (a beat over its link). Any thread; takes no lock.
+ */
+void fw_registry_touch(fw_registry *registry, fw_span id, int64_t now_ns);
+typedef enum fw_worker_state {
+    FW_WORKER_ACTIVE = 0,
+    FW_WORKER_DRAINING, /* says itself that it takes nothing */
+    FW_WORKER_STALE,    /* silent for stale_ns */
+    FW_WORKER_GONE      /* removed, or never there */
+} fw_worker_state;
+const char *fw_worker_state_name(fw_worker_state state);
+/* Any thread; takes no lock. */
+fw_worker_state fw_registry_state(fw_registry *registry, fw_span id, int64_t now_ns);
 /* Marks the silent, removes the long silent. About every second. */
 void fw_registry_sweep(fw_registry *registry, int64_t now_ns);
 /* In the order of registration, until visit returns false. Any thread; takes no lock; entries are
