@@ -85,3 +85,12 @@ fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task)
     fw_engine_end_unrun(engine, task, FW_ENDED_BY_CANCEL, from, false);
     return FW_CANCEL_QUEUED;
 }
+
+bool fw_engine_withdraw(fw_engine *engine, fw_task *task)
+{
+    fw_state from;
+    if (fw_task_withdraw(task, &from) != FW_DUTY_END_UNRUN)
+        return false;
+    fw_engine_end_unrun(engine, task, FW_ENDED_BY_CANCEL, from, false);
+    return true;
+}

@@ -123,6 +123,17 @@ fw_duty fw_task_cancel(fw_task *task, fw_state *from)
     return *from == FW_RUNNING ? FW_DUTY_LEAVE : FW_DUTY_END_UNRUN;
 }
 
+fw_duty fw_task_withdraw(fw_task *task, fw_state *from)
+{
+    uint32_t word = look(task);
+    do {
+        *from = state_of(word);
+        if (fw_state_is_terminal(*from) || *from == FW_RUNNING)
+            return FW_DUTY_DROP;
+    } while (!change(task, &word, fw_word_step(word, FW_CANCELLED)));
+    return FW_DUTY_END_UNRUN;
+}
+
 fw_duty fw_task_settle(fw_task *task, bool success, fw_state *from)
 {
     uint32_t word = look(task);

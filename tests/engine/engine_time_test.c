@@ -219,6 +219,36 @@ static void failed_runs_are_followed_by_others(void **state)
     assert_int_equal(fw_load_seq_cst(&p.reclaims), 2);
 }
 
+static bool withdraw(probe *p, uint64_t id)
+{
+    fw_rcu_read_lock();
+    fw_task *task = fw_engine_find(p->engine, probe_key(id));
+    bool withdrawn = task && fw_engine_withdraw(p->engine, task);
+    fw_rcu_read_unlock();
+    return withdrawn;
+}
+
+static void only_what_does_not_run_is_withdrawn(void **state)
+{
+    (void)state;
+    probe p;
+    probe_record running = {0}, queued = {0};
+    probe_open(&p, 1);
+    probe_go(&p, &running, 1, WAY_GATE);
+    wait_until(fw_load_seq_cst(&running.begun) == 1);
+    probe_go(&p, &queued, 2, WAY_SUCCEED);
+    assert_false(withdraw(&p, 1));
+    assert_true(withdraw(&p, 2));
+    assert_false(withdraw(&p, 2));
+    assert_ended(&queued, FW_CANCELLED, FW_ENDED_BY_CANCEL);
+    fw_store_seq_cst(&running.gate, true);
+    assert_int_equal(fw_engine_drain(p.engine, 60 * FW_NS_PER_S), 0);
+    assert_ended(&running, FW_SUCCESS, FW_ENDED_BY_RUN);
+    assert_int_equal(fw_load_seq_cst(&queued.runs), 0);
+    probe_close(&p);
+    assert_int_equal(fw_load_seq_cst(&queued.reclaims), 1);
+}
+
 static void a_retrying_task_can_be_cancelled(void **state)
 {
     (void)state;
@@ -328,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_deadline_does_not_outlive_its_run),
         cmocka_unit_test(pending_runs_have_deadlines_too),
         cmocka_unit_test(failed_runs_are_followed_by_others),
+        cmocka_unit_test(only_what_does_not_run_is_withdrawn),
         cmocka_unit_test(a_retrying_task_can_be_cancelled),
         cmocka_unit_test(a_run_follows_one_that_passed_its_deadline),
         cmocka_unit_test(a_late_completer_does_not_end_the_next_run),
