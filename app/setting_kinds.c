@@ -85,7 +85,7 @@ static bool parse_address(const fw_setting *setting, const char *text, void *tar
     int64_t port;
     if (!colon || colon == host || !parse_digits(colon + 1, &port, &end) || *end)
         return false;
-    return port >= 1 && port <= setting->most && replace_text(target, text);
+    return port >= setting->least && port <= setting->most && replace_text(target, text);
 }
 
 /* --- numbers --- */
@@ -103,6 +103,10 @@ static bool parse_number(const fw_setting *setting, const char *text, void *targ
         *(int64_t *)target = 0;
         return true;
     }
+    if (setting->words && strcmp(text, setting->words) == 0) {
+        *(int64_t *)target = -1;
+        return true;
+    }
     return parse_digits(text, &value, &end) && !*end && store(setting, target, value);
 }
 
@@ -111,6 +115,8 @@ static void print_number(const fw_setting *setting, const void *target, char *ou
     int64_t value = *(const int64_t *)target;
     if (value == 0 && may_be_auto(setting))
         snprintf(out, capacity, "auto");
+    else if (value == -1 && setting->words)
+        snprintf(out, capacity, "%s", setting->words);
     else
         snprintf(out, capacity, "%" PRId64, value);
 }

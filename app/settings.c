@@ -25,8 +25,8 @@ static const char *const origin_words[FW_ORIGINS] = {"default", "file", "environ
 
 /* Variables that other parts of the program read. */
 static const char *const foreign_variables[] = {
-    "CONFIG",   "TIMEOUT", "RETRIES",           "CONTROL_PLANE_ADDRESS", "CLI_COMPAT_EXIT",
-    "NO_COLOR", "BIN",     "TELEMETRY_ENABLED", "SOAK_SECONDS",          "STRESS_SECONDS",
+    "CONFIG", "TIMEOUT",           "RETRIES",      "CLI_COMPAT_EXIT", "NO_COLOR",
+    "BIN",    "TELEMETRY_ENABLED", "SOAK_SECONDS", "STRESS_SECONDS",
 };
 
 static bool fail(fw_settings_error *error, int code, const char *format, ...) FW_FMT(3, 4);
@@ -262,6 +262,9 @@ static bool take_flag(fw_settings *settings, fw_settings_error *error, flag_read
     if (strcmp(name, "no-gui") == 0)
         return apply(settings, error, find_setting("gui-enabled"), "false", FW_FROM_FLAG, where);
     const fw_setting *setting = find_setting(name);
+    const fw_setting *negated = strncmp(name, "no-", 3) == 0 ? find_setting(name + 3) : NULL;
+    if (!setting && negated && negated->kind == &fw_kind_switch && !equals)
+        return apply(settings, error, negated, "false", FW_FROM_FLAG, where);
     if (!setting)
         return unknown_flag(error, name);
     if (setting->secret)
@@ -338,6 +341,13 @@ void fw_settings_fini(fw_settings *settings)
             *text = NULL;
         }
     }
+}
+
+bool fw_settings_is_set(const fw_settings *settings, const char *name)
+{
+    const fw_setting *setting = find_setting(name);
+    FW_ASSERT(setting);
+    return settings->origins[setting - fw_setting_table] != FW_FROM_DEFAULT;
 }
 
 const char *fw_settings_origin(const fw_settings *settings, size_t place)

@@ -33,14 +33,24 @@ typedef struct fw_spin_setting {
     unsigned rounds;
 } fw_spin_setting;
 
+typedef enum fw_transport {
+    FW_TRANSPORT_AUTO = 0,
+    FW_TRANSPORT_COMPAT,
+    FW_TRANSPORT_NATIVE
+} fw_transport;
+
 /* The values. Texts are owned by the settings. */
 typedef struct fw_settings {
     /* addresses */
     char *worker_id, *base_address, *discovery_address, *advertise_address;
-    int64_t subworker_port; /* 0: base + 5 */
+    char *control_plane_address; /* NULL: by discovery */
+    int64_t subworker_port;      /* 0: base + 5 */
     /* tasks */
     char *task_modules, *module_path; /* space or comma separated; colon separated */
     int64_t worker_concurrency;       /* 0: as many as threads */
+    int64_t local, local_subworkers;
+    int64_t prefetch;              /* 0: measured; -1: none */
+    int64_t losses_max, transport; /* fw_transport */
     int64_t task_timeout_ns, shutdown_timeout_ns, hold_ns;
     int64_t serialization_format_choice; /* one word today; anything else is refused */
     /* threads and queues */
@@ -86,6 +96,8 @@ void fw_settings_document(FILE *out);
 void fw_settings_help(FILE *out);
 /* Threads that will run tasks: threads and worker-concurrency taken together. */
 unsigned fw_settings_threads(const fw_settings *settings);
+/* False: the value is the default. name: of the table. */
+bool fw_settings_is_set(const fw_settings *settings, const char *name);
 /* Name of the nearest setting within two edits, or NULL. */
 const char *fw_settings_suggest(const char *name);
 

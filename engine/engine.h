@@ -135,8 +135,8 @@ typedef enum fw_cancel {
 /* QUEUED: ended here and now, done was called. RUNNING: the flag is set; the run ends as CANCELLED
  * whatever it returns. LATE: already terminal. Call inside an RCU read section. Any thread. */
 fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task);
-/* Ends a task that does not run yet, for somebody else to run: done gets FW_ENDED_BY_CANCEL, on this
- * thread. False: it runs, or is over. Call inside an RCU read section. Any thread. */
+/* Ends a task that does not run yet, for somebody else to run: done gets FW_ENDED_BY_CANCEL, on
+ * this thread. False: it runs, or is over. Call inside an RCU read section. Any thread. */
 bool fw_engine_withdraw(fw_engine *engine, fw_task *task);
 /* Ends a PENDING run. Any thread, once per PENDING. The task is valid until this returns. */
 void fw_engine_complete(fw_engine *engine, fw_task *task, bool success);

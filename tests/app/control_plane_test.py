@@ -1,6 +1,6 @@
 """The program as its users see it, from the command line and over HTTP, without Python FastWorker.
 
-Covers app/main.c, app/control_plane.c, app/intake.c, app/ending.c, app/questions.c,
+Covers app/main.c, app/house.c, app/control_plane.c, app/intake.c, app/ending.c, app/questions.c,
 app/lifecycle.c, app/record.c, app/status.c, app/metrics.c, app/config_command.c.
 SPDX-License-Identifier: Apache-2.0
 """

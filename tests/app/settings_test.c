@@ -121,7 +121,7 @@ static void wrong_values_are_named(void **state)
         {"--result-cache-ttl 0", "'0'"},
         {"--base-address 127.0.0.1:5555", "'127.0.0.1:5555'"},
         {"--base-address tcp://host", "'tcp://host'"},
-        {"--base-address tcp://host:0", "'tcp://host:0'"},
+        {"--discovery-address tcp://host:0", "'tcp://host:0'"},
         {"--base-address tcp://host:65533", "'tcp://host:65533'"},
         {"--worker-id a:b", "'a:b'"},
         {"--payload-max 10X", "'10X'"},
@@ -191,6 +191,25 @@ static void values_are_read_and_shown_alike(void **state)
 }
 
 /* C-155: both forms of --task-modules; and the number of threads that concurrency leaves. */
+static void a_switch_can_be_negated(void **state)
+{
+    (void)state;
+    fw_settings s;
+    fw_settings_error error;
+    assert_true(load(&s, &error, ""));
+    assert_int_equal(s.local, 1);
+    assert_false(fw_settings_is_set(&s, "local"));
+    assert_int_equal(s.prefetch, 0);
+    fw_settings_fini(&s);
+    assert_true(load(&s, &error, "--no-local --prefetch off --base-address tcp://127.0.0.1:0"));
+    assert_int_equal(s.local, 0);
+    assert_true(fw_settings_is_set(&s, "local"));
+    assert_int_equal(s.prefetch, -1);
+    fw_settings_fini(&s);
+    expect_refused("--no-batch", FW_EXIT_USAGE, "--no-batch", "unknown");
+    expect_refused("--prefetch none", FW_EXIT_CONFIG, "'none'", "off");
+}
+
 static void C_155_lists_and_concurrency(void **state)
 {
     (void)state;
@@ -240,6 +259,7 @@ int main(void)
         cmocka_unit_test(unknown_flags_get_a_suggestion),
         cmocka_unit_test(C_017_pickle_is_refused),
         cmocka_unit_test(values_are_read_and_shown_alike),
+        cmocka_unit_test(a_switch_can_be_negated),
         cmocka_unit_test(C_155_lists_and_concurrency),
         cmocka_unit_test(secrets_come_from_files_and_stay_hidden),
     };
