@@ -91,18 +91,20 @@ typedef struct fw_query {
     fw_reply_to reply;
 } fw_query;
 
-/* The member `native` of a subworker's registration (protocol 22.3); absent members are 0 or empty.
- */
+/* The member `native` of a registration or its acknowledgement (protocol 22.3); absent members are
+ * 0 or empty. */
 typedef struct fw_native_offer {
     bool present; /* and well-formed, with v 1 or more */
     unsigned version, slots;
-    fw_span impl, epoch, pull, token;
+    fw_span impl, epoch, token;
+    fw_span pull, results; /* addresses: of a subworker's, of the control plane's PULL port */
     fw_span tasks;     /* JSON text of the array of names, checked; walk it with the two below */
     size_t task_count; /* its members, at most 16,384 */
     int64_t beat_ns;
 } fw_native_offer;
 typedef struct fw_native_tasks {
     const char *at, *end;
+    size_t left;
 } fw_native_tasks;
 /* message_native.c: names without escapes are spans into the message; others are left out. */
 fw_native_tasks fw_native_tasks_of(const fw_native_offer *offer);

@@ -92,6 +92,17 @@ bool fw_json_write_tasks(fw_buffer *out, const fw_submission *tasks, size_t coun
 /* GET, CANCEL or WAIT. */
 void fw_json_write_ask(fw_buffer *out, const fw_query *query);
 
+/* The member `native`. Never fails: what is not well-formed is not present. */
+void fw_json_native_read(fw_native_offer *out, fw_json object);
+void fw_json_write_native(fw_buffer *out, const fw_native_offer *offer);
+/* A subworker's registration or beat. offer may be NULL. */
+void fw_json_write_registration_request(fw_buffer *out, fw_span id, fw_span address,
+                                        const char *status, bool heartbeat,
+                                        const fw_native_offer *offer);
+/* 0: registered; -FW_EINVAL: refused, *error says why; -FW_EPROTO. */
+int fw_json_registration_answer_read(fw_native_offer *native, fw_span *error, fw_scratch *scratch,
+                                     fw_span message);
+
 /* ---- Answers, read by a client ---- */
 
 /* TaskResult. 0, or -FW_EPROTO. accepted: the native member said so (may be NULL). */

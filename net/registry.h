@@ -1,9 +1,10 @@
 /* net/registry.h - who has registered as a subworker, and when it was last heard of.
  *
- * Readers (dispatch, dashboard) walk a published table inside an RCU read section and never wait;
- * writers (registrations, the sweep) take a mutex and publish a new table when the set changes; a
- * beat only stores a time. Time is an argument (monotonic). The states are those of protocol 14.3
- * that outlast a message: active, inactive, and gone. SPDX-License-Identifier: Apache-2.0 */
+ * Readers (dispatch, dashboard) walk the entries, or find one by its id, inside an RCU read section
+ * and never wait; writers (registrations, the sweep) take a mutex and link or unlink entries, at a
+ * cost that does not depend on how many there are; a beat only stores a time. Time is an argument
+ * (monotonic). The states are those of protocol 14.3 that outlast a message: active, inactive, and
+ * gone. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_NET_REGISTRY_H
 #define FW_NET_REGISTRY_H
 
@@ -18,10 +19,14 @@ typedef struct fw_worker_entry {
     /* Immutable once published. */
     char id[FW_WORKER_TEXT_MAX + 1], address[FW_WORKER_TEXT_MAX + 1];
     int64_t registered_wall_ns;
+    /* The registry's. */
+    fw_atomic(struct fw_worker_entry *) next, next_in_bucket;
+    struct fw_worker_entry *before;
     /* Shared, atomic. */
     fw_atomic(int64_t) last_seen_ns;
     fw_atomic(int64_t) last_seen_wall_ns;
-    fw_atomic(int) active; /* its own word for it, and heard of lately */
+    fw_atomic(int) active;  /* its own word for it, and heard of lately */
+    fw_atomic(int) willing; /* its own word */
 } fw_worker_entry;
 
 typedef struct fw_registry_config {
