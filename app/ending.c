@@ -47,7 +47,7 @@ static int cancel_requested(const void *context)
 
 static const fw_name *name_of(const fw_lifecycle *life, const fw_task *task)
 {
-    return fw_names_at(life->names, task->tag);
+    return fw_names_at(life->names, task->name);
 }
 
 fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
@@ -137,7 +137,7 @@ static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state
     else if (status == FW_CANCELLED)
         kind = FW_COUNT_CANCELLED;
     unsigned thread = why == FW_ENDED_BY_RUN ? my_thread : life->threads;
-    size_t place = task->tag;
+    size_t place = task->name;
     fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
     int64_t ran_ns =
         fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);

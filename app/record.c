@@ -89,7 +89,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name)
     /* Relaxed: published by admission. */
     fw_store_relaxed(&task->attempt, (uint16_t)(at_most_retries(s->retry_count) + 1));
     task->timeout_ns = s->timeout_ns;
-    task->tag = name->index;
+    task->name = name->index;
 }
 
 fw_span fw_record_args(fw_task *task)

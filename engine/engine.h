@@ -36,12 +36,12 @@ typedef struct fw_task {
     uint8_t level; /* fw_prio */
     uint8_t size_class;
     fw_atomic(uint16_t) attempt; /* 1 for the first run; changed only between runs by the engine */
-    uint32_t tag;                /* the owner's own */
+    uint32_t name; /* which task it is, below FW_NAMES_MAX: places go by it (dispatch.h) */
+    fw_atomic(uint64_t) lease; /* the dispatcher's, see leases.h; 0: it has not seen the task */
     int64_t created_wall_ns;
     int64_t timeout_ns; /* of one run; 0: none */
     /* Written by who made the transition, after it; 0 before. Any thread may read them. */
     fw_atomic(int64_t) started_wall_ns, finished_wall_ns;
-    void *owner;               /* the owner's own: what the task means */
     fw_atomic(void *) waiters; /* the owner's own: who wants the answer */
     unsigned char payload[];   /* the owner's own, payload_bytes, aligned to 16 */
 } fw_task;
@@ -62,7 +62,7 @@ typedef struct fw_engine_ops {
      * the outcome of the run that went on past its deadline is dropped. Only decides: it may be
      * asked twice about one run. May be NULL. */
     int64_t (*again)(void *context, fw_task *task, int why);
-    /* The last reference is gone and no reader is left: give back what `owner` and the payload own.
+    /* The last reference is gone and no reader is left: give back what the payload owns.
      * On a thread of liburcu, or where the last reference was given back. May be NULL. */
     void (*reclaim)(void *context, fw_task *task);
     /* A task thread has nothing at hand, or ran a batch: send out what was gathered. */

@@ -34,7 +34,7 @@ static fw_run run(void *context, fw_task *task, unsigned thread)
 {
     (void)context;
     (void)thread;
-    return task->owner ? FW_RUN_FAILURE : FW_RUN_SUCCESS;
+    return task->name ? FW_RUN_FAILURE : FW_RUN_SUCCESS;
 }
 
 static void done(void *context, fw_task *task, int why)

@@ -57,7 +57,6 @@ static life *life_of(fw_task *task)
 {
     life *l = (void *)task->payload;
     assert_int_equal(l->check, ~l->dice);
-    assert_ptr_equal(task->owner, l->a);
     return l;
 }
 
@@ -161,7 +160,6 @@ static fw_task *admit(arena *a, uint64_t *seed, bool *scheduled)
     task->key = (fw_key){number, number * 3};
     task->level = (uint8_t)(number % FW_LEVELS);
     task->created_wall_ns = fw_wall_ns();
-    task->owner = a;
     if (l->dice >> 48 & 1)
         task->timeout_ns = (int64_t)(l->dice >> 49 & 1023) * FW_NS_PER_US * 10 + 1000;
     *scheduled = (l->dice >> 60) % 8 == 0;

@@ -141,14 +141,14 @@ static uint64_t next_random(uint64_t *state)
 static void poison(void *object)
 {
     fw_task *task = object;
-    task->tag = 0;
+    task->name = 0;
     free(task);
 }
 
 static void insert_and_remove(arena *a, uint64_t number, uint64_t *seed)
 {
     fw_task *task = new_task(number);
-    task->tag = 0x600d;
+    task->name = 0x600d;
     fw_rcu_read_lock();
     fw_task *other = fw_index_insert(&a->index, task);
     fw_rcu_read_unlock();
@@ -174,7 +174,7 @@ static void insert_and_remove(arena *a, uint64_t number, uint64_t *seed)
 static bool look(void *context, fw_task *task)
 {
     (void)context;
-    assert_int_equal(task->tag, 0x600d);
+    assert_int_equal(task->name, 0x600d);
     assert_true(task->key.high < KEYS && task->key.low == ~task->key.high);
     return true;
 }
@@ -190,7 +190,7 @@ static void *play(void *argument)
         fw_task *other = fw_index_find(&a->index, (fw_key){number, ~number});
         if (other) {
             fw_add_relaxed(&a->found, 1); /* relaxed: a figure */
-            assert_int_equal(other->tag, 0x600d);
+            assert_int_equal(other->name, 0x600d);
             assert_int_equal(other->key.high, number);
         }
         fw_rcu_read_unlock();

@@ -196,8 +196,8 @@ static fw_atomic(unsigned) expirations[FW_RETIRE_CODE + 1];
 
 static void expired(fw_task *task, unsigned code)
 {
-    assert_int_equal(task->tag, code);
-    task->tag = 99;
+    assert_int_equal(task->name, code);
+    task->name = 99;
     fw_add_relaxed(&expirations[code], 1); /* relaxed: read after all is over */
     free(task);
 }
@@ -212,8 +212,8 @@ static void *retire_many(void *argument)
     fw_retire *retire = argument;
     for (unsigned i = 0; i < RETIRED; i++) {
         fw_task *task = calloc(1, sizeof *task);
-        task->tag = i % (FW_RETIRE_PRIVATE + 1);
-        fw_retire_add(retire, task, task->tag);
+        task->name = i % (FW_RETIRE_PRIVATE + 1);
+        fw_retire_add(retire, task, task->name);
         if (i % 777 == 0)
             fw_retire_flush(retire);
     }

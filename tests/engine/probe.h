@@ -1,7 +1,7 @@
 /* probe.h - an engine under test: what each of its tasks did, told by the engine's own callbacks.
  *
- * A task's payload says how it behaves and its owner is a record of what became of it; records
- * outlive tasks.
+ * A task's payload says how it behaves and leads to a record of what became of it; records outlive
+ * tasks.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_TESTS_ENGINE_PROBE_H
 #define FW_TESTS_ENGINE_PROBE_H
@@ -43,6 +43,7 @@ typedef struct probe_record {
 } probe_record;
 
 typedef struct probe_payload {
+    probe_record *record;
     probe_way first, later; /* of the first run and of those after it */
 } probe_payload;
 
@@ -67,10 +68,15 @@ static inline void await_reclaims(fw_engine *engine, fw_atomic(unsigned) * recla
     assert_int_equal(fw_load_seq_cst(reclaims), count);
 }
 
+static inline probe_record *probe_record_of(const fw_task *task)
+{
+    return ((const probe_payload *)(const void *)task->payload)->record;
+}
+
 static fw_run probe_run(void *context, fw_task *task, unsigned thread)
 {
     probe *p = context;
-    probe_record *record = task->owner;
+    probe_record *record = probe_record_of(task);
     const probe_payload *payload = (const void *)task->payload;
     probe_way way = fw_load_relaxed(&task->attempt) == 1 ? payload->first : payload->later;
     (void)thread;
@@ -96,7 +102,7 @@ static fw_run probe_run(void *context, fw_task *task, unsigned thread)
 static void probe_done(void *context, fw_task *task, int why)
 {
     probe *p = context;
-    probe_record *record = task->owner;
+    probe_record *record = probe_record_of(task);
     fw_store_seq_cst(&record->state, (int)fw_task_state(task));
     fw_store_seq_cst(&record->why, why);
     fw_store_seq_cst(&record->attempt, fw_load_relaxed(&task->attempt));
@@ -111,7 +117,7 @@ static int64_t probe_again(void *context, fw_task *task, int why)
 {
     (void)context;
     (void)why;
-    probe_record *record = task->owner;
+    probe_record *record = probe_record_of(task);
     fw_add_seq_cst(&record->agains, 1);
     if (fw_load_relaxed(&task->attempt) > record->again_max)
         return 0;
@@ -121,7 +127,7 @@ static int64_t probe_again(void *context, fw_task *task, int why)
 static void probe_reclaim(void *context, fw_task *task)
 {
     probe *p = context;
-    probe_record *record = task->owner;
+    probe_record *record = probe_record_of(task);
     fw_add_seq_cst(&record->reclaims, 1);
     fw_add_seq_cst(&p->reclaims, 1);
     memset(task->payload, 0xdd, task->payload_bytes);
@@ -173,8 +179,7 @@ static inline fw_task *probe_task(probe *p, probe_record *record, uint64_t numbe
     task->key = probe_key(number);
     task->level = FW_NORMAL;
     task->created_wall_ns = fw_wall_ns();
-    task->owner = record;
-    *(probe_payload *)(void *)task->payload = (probe_payload){way, WAY_SUCCEED};
+    *(probe_payload *)(void *)task->payload = (probe_payload){record, way, WAY_SUCCEED};
     return task;
 }
 
