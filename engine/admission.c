@@ -41,7 +41,9 @@ fw_task *fw_engine_admit(fw_engine *engine, fw_task *task, bool scheduled)
 void fw_engine_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks, size_t count)
 {
     FW_ASSERT((unsigned)level < FW_LEVELS);
-    if (count > 0)
+    if (FW_UNLIKELY(fw_engine_dispatches(engine)))
+        fw_dispatch_enqueue(engine, level, tasks, count);
+    else
         fw_pool_submit_nodes(engine->pool, level, (fw_work_node *const *)(const void *)tasks,
                              count);
 }

@@ -92,9 +92,7 @@ static fw_task *take_subject(fw_alarm *alarm)
 
 static void queue_due(fw_engine *engine, unsigned level)
 {
-    fw_work_node *const *nodes = (fw_work_node *const *)(void *)engine->due[level];
-    if (engine->due_count[level] > 0)
-        fw_pool_submit_nodes(engine->pool, (fw_prio)level, nodes, engine->due_count[level]);
+    fw_engine_enqueue(engine, (fw_prio)level, engine->due[level], engine->due_count[level]);
     engine->due_count[level] = 0;
 }
 
@@ -178,6 +176,8 @@ static int64_t round_of(void *context, int64_t now_ns)
     bool awake = false;
     int64_t next_ns = look_at_watches(engine, &awake, now_ns);
     fw_retire_flush(&engine->retire);
+    if (fw_dispatch_look(engine))
+        return now_ns;
     if (awake)
         engine->doze_at = now_ns + QUIET_NS;
     if (now_ns >= engine->doze_at)

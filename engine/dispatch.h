@@ -105,6 +105,11 @@ uint64_t fw_dispatch_lease_of(const fw_task *task, uint32_t *place);
 void fw_dispatch_each(fw_engine *engine, uint32_t place,
                       bool (*visit)(void *context, fw_task *task, uint64_t lease, int64_t given_ns),
                       void *context);
+/* Its run has passed its limit: the caller is answered now, FW_ENDED_BY_DEADLINE, or `again` lets
+ * another run follow. The lease stays with the place, and counts as in hand, until it is claimed or
+ * the place goes; whatever comes then is dropped. Nothing, if the lease was claimed. In a read
+ * section, as inside `visit`. */
+void fw_dispatch_expire(fw_engine *engine, fw_task *task, uint64_t lease);
 /* Whether any place (this process included) knows that name. Any thread; a hint. */
 bool fw_dispatch_knows(const fw_engine *engine, uint32_t name);
 

@@ -53,7 +53,7 @@ static void end(fw_engine *engine, fw_task *task, int why)
 
 void fw_engine_end_run(fw_engine *engine, fw_task *task, int why, unsigned references)
 {
-    FW_ASSERT(references >= 1 && references <= 2);
+    FW_ASSERT(references >= 1 && references <= FW_TASK_REFERENCES);
     end(engine, task, why);
     fw_retire_add(&engine->retire, task, references);
 }
@@ -65,6 +65,8 @@ void fw_engine_end_unrun(fw_engine *engine, fw_task *task, int why, fw_state fro
         fw_counters_add(&engine->counters, FW_COUNT_WAITED, 1);
         alone = alone || fw_engine_alarm_take(task);
     }
+    if (from == FW_QUEUED && !alone && fw_engine_dispatches(engine))
+        fw_dispatch_note_end(engine);
     end(engine, task, why);
     if (alone || fw_task_part_unlinked(task))
         fw_retire_add(&engine->retire, task, FW_TASK_REFERENCES);

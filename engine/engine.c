@@ -190,6 +190,7 @@ void fw_engine_halt(fw_engine *engine)
     /* [engine-drain] release: as in fw_engine_drain. */
     fw_store_release(&engine->draining, true);
     fw_timers_stop(engine->timers);
+    fw_dispatch_close(engine);
     fw_engine_each(engine, stop_unrun, engine);
     fw_pool_stop(engine->pool, true);
     /* Now what runs is pending; and nothing can begin to wait any more. */
@@ -206,5 +207,6 @@ void fw_engine_destroy(fw_engine *engine)
     fw_retire_collect(&engine->retire);
     fw_pool_destroy(engine->pool);
     fw_timers_free(engine->timers);
+    fw_dispatch_fini(engine);
     free_engine(engine, true);
 }

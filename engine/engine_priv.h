@@ -1,13 +1,14 @@
 /* engine/engine_priv.h - the engine from inside: for the files that implement engine.h only.
  *
  * engine.c builds it and takes it down, admission.c lets tasks in, runner.c runs them, ending.c
- * ends those that it does not, alarms.c says what time does to them, stats.c looks on.
+ * ends those that it does not, alarms.c says what time does to them, stats.c looks on; dispatch.c
+ * and its neighbours (dispatch_priv.h) decide who runs them.
  *
  * Who holds which of the three references of a task (FW_TASK_REFERENCES):
  * - index: the index, from admit to the end; given up a grace period after the task was
  *   unlinked, so that who found it in a read section may still retain it.
  * - runner: the queue entry, then the thread that runs it; or the alarm while it waits for its
- *   time.
+ *   time; or the hold while it is in hand elsewhere, which has the completer's as well.
  * - completer: with the task until a run answers PENDING, then with whoever will complete that
  *   run.
  * Who ends a task that runs hands on the index's reference only: the thread and the completer
@@ -41,6 +42,11 @@ typedef struct fw_runner {
     fw_counter_row *counters;
     fw_retire_row *retired;
     bool awake;
+    unsigned told_runs; /* that the dispatcher has not heard of, and what they took */
+    int64_t told_ns;
+    /* Written by the thread, read by the dispatcher: its tasks that have left this thread. */
+    fw_atomic(uint64_t) back[FW_LEVELS];
+    fw_atomic(bool) joined; /* the dispatcher may count on this thread */
 } fw_runner;
 
 struct fw_engine {
@@ -50,7 +56,8 @@ struct fw_engine {
     unsigned home; /* its place in the table of engines */
     fw_pool *pool;
     fw_timers *timers;
-    fw_runner *runners; /* config.pool.threads of them */
+    fw_runner *runners;           /* config.pool.threads of them */
+    struct fw_dispatch *dispatch; /* NULL: the pool runs everything */
     fw_index index;
     fw_memory memory;
     fw_counters counters;
@@ -59,6 +66,7 @@ struct fw_engine {
     bool halted;
     /* Shared, atomic. */
     fw_atomic(bool) draining;
+    fw_atomic(bool) dispatches; /* tasks wait in the dispatcher, not in lanes */
     /* The timer thread's (alarms.c). */
     _Alignas(FW_APART) int64_t tick_at, doze_at;
     fw_task *due[FW_LEVELS][FW_ENGINE_DUE_MAX];
@@ -115,6 +123,25 @@ static inline fw_counter fw_engine_counter_of(fw_state state)
         return FW_COUNT_SUCCESS;
     return state == FW_FAILURE ? FW_COUNT_FAILURE : FW_COUNT_CANCELLED;
 }
+
+/* dispatch.c. */
+static inline bool fw_engine_dispatches(const fw_engine *engine)
+{
+    /* [engine-dispatches] acquire: the dispatcher. */
+    return fw_load_acquire(&engine->dispatches);
+}
+void fw_dispatch_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks, size_t count);
+/* A task ended while it was queued. */
+void fw_dispatch_note_end(fw_engine *engine);
+/* The timer thread looks after the duty. True: it wants to come again at once. */
+bool fw_dispatch_look(fw_engine *engine);
+/* Gives no task to anybody any more, drops what waits, takes back what is in hand. May wait. */
+void fw_dispatch_close(fw_engine *engine);
+void fw_dispatch_fini(fw_engine *engine);
+/* local.c. On a task thread: a task that the dispatcher gave to the pool has left the thread, after
+ * ran_ns; the thread has a pause. */
+void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t ran_ns);
+void fw_local_pause(fw_engine *engine, fw_runner *runner);
 
 /* alarms.c. */
 void fw_engine_alarms_config(fw_engine *engine, fw_timers_config *out);

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/pool.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,6 +220,28 @@ void fw_pool_submit_nodes(fw_pool *pool, fw_prio level, fw_work_node *const *nod
         return;
     fw_lanes_push_nodes(&pool->lanes, level, nodes, count);
     fw_parker_notify(&pool->parker);
+}
+
+size_t fw_pool_take_back(fw_pool *pool, fw_prio level, fw_work_node **nodes, size_t max)
+{
+    fw_work work[FW_REFILL_MAX];
+    size_t wanted = max < FW_REFILL_MAX ? max : FW_REFILL_MAX;
+    size_t taken = fw_lanes_pull(&pool->lanes, level, work, wanted, 1), count = 0;
+    for (size_t i = 0; i < taken; i++) {
+        if (work[i].run == fw_pool_enter_node) {
+            nodes[count++] = work[i].argument;
+            continue;
+        }
+        /* There was room a moment ago, and threads make more. */
+        while (fw_pool_submit(pool, level, work[i]) != FW_OK)
+            sched_yield();
+    }
+    return count;
+}
+
+bool fw_pool_has_waiting(const fw_pool *pool, fw_prio level)
+{
+    return fw_lanes_has_work(&pool->lanes, level);
 }
 
 void fw_pool_tick(fw_pool *pool, int64_t now_ns)

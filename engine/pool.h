@@ -87,6 +87,12 @@ size_t fw_pool_submit_many(fw_pool *pool, fw_prio level, const fw_work *work, si
  * submitting thread. */
 void fw_pool_submit_nodes(fw_pool *pool, fw_prio level, fw_work_node *const *nodes, size_t count);
 
+/* Takes up to max nodes that wait in the level's lane out again, oldest first; what is not a node
+ * goes back to the lane's end. 0: none, or somebody is half-way. Any thread. */
+size_t fw_pool_take_back(fw_pool *pool, fw_prio level, fw_work_node **nodes, size_t max);
+/* Whether anything waits in the level's lane. Any thread. */
+bool fw_pool_has_waiting(const fw_pool *pool, fw_prio level);
+
 /* From inside running work only. Never full: runs the work at once when the deque is. */
 void fw_worker_spawn(fw_worker *worker, fw_prio level, fw_work work);
 unsigned fw_worker_index(const fw_worker *worker);

@@ -84,12 +84,17 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
     fw_engine *engine = fw_engine_of(task);
     unsigned thread = fw_worker_index(worker);
     fw_runner *runner = &engine->runners[thread];
+    unsigned level = task->level;
+    /* Relaxed: written before the task came into the lane. */
+    bool given = fw_load_relaxed(&task->lease) != 0;
     uint32_t begun;
     /* Relaxed: it left the queue and is not on the wheel; whoever looks for an alarm acquires the
      * word that the next transition releases. */
     fw_store_relaxed(&task->node.next, NULL);
     if (FW_UNLIKELY(fw_task_begin(task, &begun) != FW_DUTY_RUN)) {
         fw_engine_leave(engine, task);
+        if (given)
+            fw_local_end(engine, runner, level, 0);
         return;
     }
     fw_index_prefetch(&engine->index, task->key);
@@ -108,6 +113,8 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
         leave_pending(engine, task, run, started_wall_ns, deadline_ns);
     else
         finish(engine, runner, task, begun, outcome == FW_RUN_SUCCESS, end_ns);
+    if (FW_UNLIKELY(given))
+        fw_local_end(engine, runner, level, end_ns - start_ns);
 }
 
 void fw_engine_thread_start(void *context, unsigned thread)
@@ -126,6 +133,9 @@ void fw_engine_pause(void *context, unsigned thread)
     fw_stamp_forget(&runner->stamp);
     if (engine->ops.pause)
         engine->ops.pause(engine->ops.context, thread);
+    /* [engine-dispatches] seq_cst: the dispatcher; after the rest. */
+    if (FW_UNLIKELY(fw_load_seq_cst(&engine->dispatches)))
+        fw_local_pause(engine, runner);
     fw_retire_row_flush(&engine->retire, runner->retired);
     fw_retire_flush(&engine->retire);
     fw_rcu_flush();

@@ -86,6 +86,12 @@ fw_duty fw_task_end_run(fw_task *task, unsigned run, bool success)
     return FW_DUTY_END;
 }
 
+static uint32_t count_run(uint32_t word)
+{
+    uint32_t next_run = (word + (1u << FW_WORD_RUN_SHIFT)) & FW_WORD_RUN;
+    return (word & ~(uint32_t)FW_WORD_RUN) | next_run;
+}
+
 fw_duty fw_task_retry(fw_task *task, unsigned run, unsigned references)
 {
     uint32_t word = look(task);
@@ -94,10 +100,22 @@ fw_duty fw_task_retry(fw_task *task, unsigned run, unsigned references)
         if (!runs(word, run) || (word & FW_WORD_CANCEL))
             return FW_DUTY_DROP;
         next = fw_word_step(fw_word_end(word, false), FW_RETRYING);
-        uint32_t next_run = (next + (1u << FW_WORD_RUN_SHIFT)) & FW_WORD_RUN;
-        next = ((next & ~(uint32_t)FW_WORD_RUN) | next_run) + references * FW_WORD_REFERENCE;
+        next = count_run(next) + references * FW_WORD_REFERENCE;
     } while (!change(task, &word, next));
     return FW_DUTY_WAIT;
+}
+
+fw_duty fw_task_requeue(fw_task *task, unsigned run, bool lost)
+{
+    uint32_t word = look(task);
+    uint32_t next;
+    do {
+        if (!runs(word, run) || (word & FW_WORD_CANCEL))
+            return FW_DUTY_DROP;
+        next = fw_word_step(fw_word_step(fw_word_end(word, false), FW_RETRYING), FW_QUEUED);
+        next = lost ? count_run(next) : next;
+    } while (!change(task, &word, next));
+    return FW_DUTY_QUEUE;
 }
 
 fw_duty fw_task_due(fw_task *task)

@@ -62,6 +62,10 @@ FW_MUST fw_duty fw_task_end_run(fw_task *task, unsigned run, bool success);
 /* Before the end of a run that failed: the next run follows. Adds `references`. WAIT; or DROP: the
  * run is over already, or a cancel was accepted, so end it. */
 FW_MUST fw_duty fw_task_retry(fw_task *task, unsigned run, unsigned references);
+/* A run that did not come to its end elsewhere: back to QUEUED by way of FAILURE and RETRYING, with
+ * the references it has. lost: the next run has the next number. QUEUE; or DROP, as fw_task_retry.
+ */
+FW_MUST fw_duty fw_task_requeue(fw_task *task, unsigned run, bool lost);
 /* SCHEDULED or RETRYING to QUEUED. QUEUE or DROP. */
 FW_MUST fw_duty fw_task_due(fw_task *task);
 /* END_UNRUN, LEAVE, or DROP: it is over. *from: the state it was in. */

@@ -74,8 +74,10 @@ static inline void fw_watch_stir(fw_watch *watch)
 /* The watch's thread: it has nothing to do. */
 static inline void fw_watch_rest(fw_watch *watch)
 {
-    /* Relaxed: only keeps the timer thread from staying up for nothing. */
-    fw_store_relaxed(&watch->awake, false);
+    /* [watch-awake] seq_cst: before this thread looks whether tasks are dispatched
+     * (fw_local_begin).
+     */
+    fw_store_seq_cst(&watch->awake, false);
 }
 
 static inline bool fw_watch_is_awake(const fw_watch *watch)

@@ -1,0 +1,494 @@
+/* engine/groups.c - tasks that wait for a place, in one line per level and group of names.
+ *
+ * Names that the same classes know share a group, so that the next task for a place is at the head
+ * of one of few lines. Which classes know a name is told by its group's mark: the exclusive or of
+ * the random ids of those that name it. When a class comes to know names, or no longer does, the
+ * marks of their groups change: a group that moves as a whole changes its mark, names that part
+ * from their group find the one that has the new mark or make it, and take their tasks along.
+ * Lines are in order of arrival by number, also after parts of them were merged and what came back
+ * was put in again.
+ * Covered by tests/engine/dispatch_test.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/dispatch_priv.h"
+
+static void set_next(fw_task *task, fw_task *next)
+{
+    /* Relaxed: lines are the duty's. */
+    fw_store_relaxed(&task->node.next, (fw_work_node *)(void *)next);
+}
+
+static void append(fw_line *line, fw_task *task)
+{
+    set_next(task, NULL);
+    if (line->last)
+        set_next(line->last, task);
+    else
+        line->first = task;
+    line->last = task;
+    line->count++;
+}
+
+static fw_task *take_first(fw_line *line)
+{
+    fw_task *task = line->first;
+    line->first = fw_line_next(task);
+    if (!line->first)
+        line->last = NULL;
+    line->count--;
+    return task;
+}
+
+static void append_line(fw_line *line, fw_line *more)
+{
+    if (more->count == 0)
+        return;
+    if (line->last)
+        set_next(line->last, more->first);
+    else
+        line->first = more->first;
+    line->last = more->last;
+    line->count += more->count;
+    *more = (fw_line){0};
+}
+
+/* Both in order; so is the outcome. Costs as much as the two overlap. */
+static void merge(fw_line *line, fw_line *more)
+{
+    fw_line out = {0};
+    while (line->count > 0 && more->count > 0) {
+        if (fw_order_of(line->last) < fw_order_of(more->first)) {
+            append_line(&out, line);
+        } else if (fw_order_of(more->last) < fw_order_of(line->first)) {
+            append_line(&out, more);
+        } else {
+            bool older = fw_order_of(line->first) < fw_order_of(more->first);
+            append(&out, take_first(older ? line : more));
+        }
+    }
+    append_line(&out, line);
+    append_line(&out, more);
+    *line = out;
+}
+
+/* By merging runs of 1, 2, 4, ... : runs[i] holds 2^i tasks or none. */
+static void sort(fw_line *tasks)
+{
+    fw_line runs[64] = {0};
+    while (tasks->count > 0) {
+        fw_line run = {0};
+        append(&run, take_first(tasks));
+        unsigned i = 0;
+        for (; runs[i].count > 0; i++)
+            merge(&run, &runs[i]);
+        runs[i] = run;
+    }
+    for (unsigned i = 0; i < 64; i++)
+        merge(tasks, &runs[i]);
+}
+
+/* --- Groups with work --- */
+
+static void activate(fw_groups *groups, fw_group *group, unsigned level)
+{
+    group->active_at[level] = groups->active_count[level];
+    groups->active[level][groups->active_count[level]++] = group;
+}
+
+static void deactivate(fw_groups *groups, fw_group *group, unsigned level)
+{
+    fw_group *last = groups->active[level][--groups->active_count[level]];
+    groups->active[level][group->active_at[level]] = last;
+    last->active_at[level] = group->active_at[level];
+}
+
+static fw_group *group_of(const fw_groups *groups, const fw_task *task)
+{
+    FW_ASSERT(task->name < FW_NAMES_MAX);
+    fw_group *group = groups->of_name[task->name];
+    return group ? group : groups->other;
+}
+
+static void bring_in(fw_groups *groups, fw_group *group, unsigned level, fw_line *tasks)
+{
+    if (tasks->count == 0)
+        return;
+    if (group->lines[level].count == 0)
+        activate(groups, group, level);
+    groups->waiting[level] += tasks->count;
+    merge(&group->lines[level], tasks);
+}
+
+void fw_groups_add(fw_groups *groups, fw_task *task)
+{
+    fw_group *group = group_of(groups, task);
+    unsigned level = task->level;
+    /* Relaxed: the duty's while the task waits. */
+    fw_store_relaxed(&task->lease, ++groups->order);
+    if (group->lines[level].count == 0)
+        activate(groups, group, level);
+    append(&group->lines[level], task);
+    groups->waiting[level]++;
+}
+
+void fw_groups_put_back(fw_groups *groups, fw_line *tasks)
+{
+    fw_group *touched = NULL;
+    sort(tasks);
+    while (tasks->count > 0) {
+        fw_task *task = take_first(tasks);
+        fw_group *group = group_of(groups, task);
+        if (!group->next_touched) {
+            /* The last one leads to itself, so that NULL means that it is not in the list. */
+            group->next_touched = touched ? touched : group;
+            touched = group;
+        }
+        append(&group->incoming[task->level], task);
+    }
+    while (touched) {
+        fw_group *group = touched;
+        touched = group->next_touched == group ? NULL : group->next_touched;
+        group->next_touched = NULL;
+        for (unsigned level = 0; level < FW_LEVELS; level++)
+            bring_in(groups, group, level, &group->incoming[level]);
+    }
+}
+
+fw_group *fw_groups_oldest(const fw_groups *groups, unsigned level, uint64_t *until)
+{
+    fw_group *oldest = NULL;
+    uint64_t first = UINT64_MAX, second = UINT64_MAX;
+    for (size_t i = 0; i < groups->active_count[level]; i++) {
+        fw_group *group = groups->active[level][i];
+        if (group->blocked == groups->round || group->class_count == 0)
+            continue;
+        uint64_t order = fw_order_of(group->lines[level].first);
+        if (order < first) {
+            second = first;
+            first = order;
+            oldest = group;
+        } else if (order < second) {
+            second = order;
+        }
+    }
+    *until = second;
+    return oldest;
+}
+
+fw_task *fw_group_take(fw_groups *groups, fw_group *group, unsigned level)
+{
+    fw_line *line = &group->lines[level];
+    fw_task *task = take_first(line);
+    __builtin_prefetch(line->first, 1);
+    groups->waiting[level]--;
+    if (line->count == 0)
+        deactivate(groups, group, level);
+    return task;
+}
+
+/* --- Tasks that are over --- */
+
+static void sweep_line(fw_dispatch *dispatch, fw_line *line)
+{
+    fw_line kept = {0};
+    while (line->count > 0) {
+        fw_task *task = take_first(line);
+        __builtin_prefetch(line->first, 1);
+        if (fw_state_is_terminal(fw_task_state(task)))
+            fw_engine_leave(dispatch->engine, task);
+        else
+            append(&kept, task);
+    }
+    *line = kept;
+}
+
+void fw_groups_sweep(fw_dispatch *dispatch)
+{
+    fw_groups *groups = &dispatch->groups;
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        /* Downwards, since the last takes the place of one that goes. */
+        for (size_t i = groups->active_count[level]; i-- > 0;) {
+            fw_group *group = groups->active[level][i];
+            size_t before = group->lines[level].count;
+            sweep_line(dispatch, &group->lines[level]);
+            groups->waiting[level] -= before - group->lines[level].count;
+            if (group->lines[level].count == 0)
+                deactivate(groups, group, level);
+        }
+    }
+}
+
+void fw_groups_drop(fw_dispatch *dispatch)
+{
+    fw_groups *groups = &dispatch->groups;
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        while (groups->active_count[level] > 0)
+            fw_dispatch_drop(dispatch, fw_group_take(groups, groups->active[level][0], level));
+}
+
+/* --- Who knows the names --- */
+
+static fw_group **chain_of(fw_groups *groups, uint64_t mark)
+{
+    return &groups->by_mark[mark % FW_MARKS];
+}
+
+static fw_group *find(fw_groups *groups, uint64_t mark)
+{
+    fw_group *group = *chain_of(groups, mark);
+    while (group && group->mark != mark)
+        group = group->next_of_mark;
+    return group;
+}
+
+static void list(fw_groups *groups, fw_group *group)
+{
+    group->next_of_mark = *chain_of(groups, group->mark);
+    *chain_of(groups, group->mark) = group;
+}
+
+static void unlist(fw_groups *groups, fw_group *group)
+{
+    fw_group **link = chain_of(groups, group->mark);
+    while (*link != group)
+        link = &(*link)->next_of_mark;
+    *link = group->next_of_mark;
+}
+
+static bool make_room(fw_group *group, size_t room)
+{
+    if (room <= group->class_room)
+        return true;
+    size_t wanted = room + room / 2 + 2;
+    fw_class **classes = realloc(group->classes, wanted * sizeof *classes);
+    if (!classes)
+        return false;
+    group->classes = classes;
+    group->class_room = wanted;
+    return true;
+}
+
+static void forget(fw_group *group, const fw_class *class)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < group->class_count; i++)
+        if (group->classes[i] != class)
+            group->classes[kept++] = group->classes[i];
+    group->class_count = kept;
+}
+
+/* There is room. */
+static void set_known(fw_group *group, fw_class *class, bool known)
+{
+    forget(group, class);
+    if (known)
+        group->classes[group->class_count++] = class;
+}
+
+static bool make_active_room(fw_groups *groups, size_t room)
+{
+    if (room <= groups->active_room)
+        return true;
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        fw_group **active = realloc(groups->active[level], 2 * room * sizeof(fw_group *));
+        if (!active)
+            return false;
+        groups->active[level] = active;
+    }
+    groups->active_room = 2 * room;
+    return true;
+}
+
+static void free_group(fw_groups *groups, fw_group *group)
+{
+    free(group->classes);
+    free(group);
+    groups->count--;
+}
+
+static fw_group *make_group(fw_groups *groups, const fw_group *like)
+{
+    fw_group *group = make_active_room(groups, groups->count + 1) ? calloc(1, sizeof *group) : NULL;
+    if (!group)
+        return NULL;
+    groups->count++;
+    if (like && !make_room(group, like->class_count + 1)) {
+        free_group(groups, group);
+        return NULL;
+    }
+    if (like) {
+        memcpy(group->classes, like->classes, like->class_count * sizeof(fw_class *));
+        group->class_count = like->class_count;
+    }
+    return group;
+}
+
+/* Finds a new group for those names of this one that are on the move. */
+static bool find_target(fw_groups *groups, fw_group *group, fw_class *class, bool known)
+{
+    group->target = find(groups, group->mark ^ class->id);
+    if (group->target)
+        return true;
+    if (group->moving == group->names) {
+        /* It has room for one class more, or is to have one less. */
+        group->target = group;
+        return !known || make_room(group, group->class_count + 1);
+    }
+    group->target = make_group(groups, group);
+    if (!group->target)
+        return false;
+    group->target->mark = group->mark ^ class->id;
+    set_known(group->target, class, known);
+    list(groups, group->target);
+    return true;
+}
+
+/* The tasks of the names that left go after them. */
+static void part(fw_groups *groups, fw_group *group)
+{
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        fw_line *line = &group->lines[level];
+        fw_line staying = {0}, going = {0};
+        if (line->count == 0)
+            continue;
+        if (group->names == 0) {
+            append_line(&going, line);
+        } else {
+            while (line->count > 0) {
+                fw_task *task = take_first(line);
+                __builtin_prefetch(line->first, 1);
+                append(group_of(groups, task) == group ? &staying : &going, task);
+            }
+        }
+        *line = staying;
+        if (line->count == 0)
+            deactivate(groups, group, level);
+        groups->waiting[level] -= going.count;
+        bring_in(groups, group->target, level, &going);
+    }
+}
+
+static void settle(fw_groups *groups, fw_group *group, fw_class *class, bool known)
+{
+    group->moving = 0;
+    if (group->target == group) {
+        unlist(groups, group);
+        group->mark ^= class->id;
+        set_known(group, class, known);
+        list(groups, group);
+    } else {
+        part(groups, group);
+    }
+    group->target = NULL;
+    if (group->names == 0 && group != groups->other) {
+        unlist(groups, group);
+        free_group(groups, group);
+    }
+}
+
+static fw_group *group_of_name(const fw_groups *groups, uint32_t name)
+{
+    return groups->of_name[name] ? groups->of_name[name] : groups->other;
+}
+
+/* Lists the groups of these names and how many names of each there are. */
+static fw_group *touch_groups(fw_groups *groups, const uint32_t *names, size_t count)
+{
+    fw_group *touched = NULL;
+    for (size_t i = 0; i < count; i++) {
+        fw_group *group = group_of_name(groups, names[i]);
+        if (group->moving++ == 0) {
+            group->next_touched = touched;
+            touched = group;
+        }
+    }
+    return touched;
+}
+
+/* No memory: as if nothing had been. */
+static void undo(fw_groups *groups, fw_group *touched)
+{
+    while (touched) {
+        fw_group *group = touched, *target = group->target;
+        touched = group->next_touched;
+        group->next_touched = NULL;
+        group->target = NULL;
+        group->moving = 0;
+        if (target && target != groups->other && target->names == 0) {
+            unlist(groups, target);
+            free_group(groups, target);
+        }
+    }
+}
+
+int fw_groups_toggle(fw_groups *groups, fw_class *class, const uint32_t *names, size_t count,
+                     bool known)
+{
+    fw_group *touched = touch_groups(groups, names, count);
+    for (fw_group *group = touched; group; group = group->next_touched) {
+        if (!find_target(groups, group, class, known)) {
+            undo(groups, touched);
+            return -FW_ENOMEM;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        fw_group *group = group_of_name(groups, names[i]);
+        /* A target that is itself touched has names that stay until they are reached. */
+        fw_group *target = group->target;
+        group->names--;
+        target->names++;
+        groups->of_name[names[i]] = target == groups->other ? NULL : target;
+    }
+    while (touched) {
+        fw_group *group = touched;
+        touched = group->next_touched;
+        group->next_touched = NULL;
+        settle(groups, group, class, known);
+    }
+    return 0;
+}
+
+int fw_groups_know_any(fw_groups *groups, fw_class *class)
+{
+    for (size_t i = 0; i < FW_MARKS; i++)
+        for (fw_group *group = groups->by_mark[i]; group; group = group->next_of_mark)
+            if (!make_room(group, group->class_count + 1))
+                return -FW_ENOMEM;
+    for (size_t i = 0; i < FW_MARKS; i++)
+        for (fw_group *group = groups->by_mark[i]; group; group = group->next_of_mark)
+            set_known(group, class, true);
+    return 0;
+}
+
+void fw_groups_forget(fw_groups *groups, fw_class *class)
+{
+    for (size_t i = 0; i < FW_MARKS; i++)
+        for (fw_group *group = groups->by_mark[i]; group; group = group->next_of_mark)
+            forget(group, class);
+}
+
+int fw_groups_init(fw_groups *groups)
+{
+    groups->round = 1;
+    groups->other = make_group(groups, NULL);
+    if (!groups->other)
+        return -FW_ENOMEM;
+    groups->other->names = FW_NAMES_MAX;
+    list(groups, groups->other);
+    return 0;
+}
+
+void fw_groups_fini(fw_groups *groups)
+{
+    for (size_t i = 0; i < FW_MARKS; i++) {
+        while (groups->by_mark[i]) {
+            fw_group *group = groups->by_mark[i];
+            groups->by_mark[i] = group->next_of_mark;
+            free_group(groups, group);
+        }
+    }
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        free(groups->active[level]);
+}

@@ -1,0 +1,219 @@
+/* engine/local.c - the own pool as a place: what it is given, and what comes back.
+ *
+ * It is given tasks through its lanes, where they go by level again. Each task thread counts for
+ * itself what has left it; the duty adds the counts up when it needs room. While runs are long or
+ * not measured yet a thread calls at the end of each (eager), otherwise when it pauses, so that
+ * short runs cost nothing shared.
+ *
+ * recall-note: when the first place comes, tasks may wait in the lanes, more than anybody can run.
+ * Level by level they are taken out again, a piece at a time, into the groups. Until a level's
+ * lanes are empty its newcomers stay in the inbox and the pool is given none of it, so that order
+ * is kept; the threads meanwhile run what they find in the lanes. A thread that runs something at
+ * that moment is counted on as a slot when it pauses for the first time.
+ * Covered by tests/engine/dispatch_test.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/dispatch_priv.h"
+
+enum { RECALL_MAX = 1024, RECALL_PIECE = 64, LEARN_MAX = 64 };
+#define EAGER_NS (20 * FW_NS_PER_US) /* a call is nothing to runs as long as that */
+
+void fw_local_flush(fw_dispatch *dispatch, unsigned level)
+{
+    if (dispatch->local_out_count > 0)
+        fw_pool_submit_nodes(dispatch->engine->pool, (fw_prio)level,
+                             (fw_work_node *const *)(void *)dispatch->local_out,
+                             dispatch->local_out_count);
+    dispatch->local_out_count = 0;
+}
+
+void fw_local_give(fw_dispatch *dispatch, fw_task *task)
+{
+    fw_place *local = dispatch->local;
+    if (FW_UNLIKELY(fw_state_is_terminal(fw_task_state(task)))) {
+        fw_engine_leave(dispatch->engine, task);
+        return;
+    }
+    local->hand[task->level]++;
+    fw_count(&local->in_hand, 1);
+    fw_count(&local->given, 1);
+    dispatch->local_out[dispatch->local_out_count++] = task;
+    if (dispatch->local_out_count == FW_LOCAL_OUT)
+        fw_local_flush(dispatch, task->level);
+    fw_place_settle(local);
+}
+
+static void note_back(fw_place *local, unsigned level, unsigned count)
+{
+    FW_ASSERT(count <= local->hand[level]);
+    local->hand[level] -= count;
+    fw_count(&local->in_hand, -count);
+    fw_count(&local->ended, count);
+}
+
+void fw_local_collect(fw_dispatch *dispatch)
+{
+    fw_engine *engine = dispatch->engine;
+    fw_place *local = dispatch->local;
+    unsigned in_hand = fw_place_in_hand(local);
+    /* [local-joined] acquire: what the thread ran is over. */
+    unsigned joined = fw_load_acquire(&dispatch->local_joined);
+    if (joined != local->slots) {
+        local->slots = joined;
+        fw_place_size(local);
+        fw_place_settle(local);
+    }
+    if (in_hand < local->slots || (in_hand < (local->slots + local->surplus) / 2))
+        return;
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        uint64_t back = 0;
+        for (unsigned i = 0; i < engine->config.pool.threads; i++) {
+            /* [local-back] acquire: the runs are over. */
+            back += fw_load_acquire(&engine->runners[i].back[level]);
+        }
+        note_back(local, level, (unsigned)(back - dispatch->local_back[level]));
+        dispatch->local_back[level] = back;
+    }
+    /* Relaxed, both: figures. */
+    fw_store_relaxed(&local->run_ns, fw_load_relaxed(&dispatch->local_run_ns));
+    fw_place_size(local);
+    fw_place_settle(local);
+}
+
+static void learn(fw_dispatch *dispatch, const uint32_t *names, size_t count)
+{
+    /* Without memory they stay unknown here. */
+    if (count == 0 ||
+        fw_groups_toggle(&dispatch->groups, dispatch->local_class, names, count, true))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        dispatch->local_known[names[i] / 64] |= UINT64_C(1) << names[i] % 64;
+        fw_count(&dispatch->knowers[names[i]], 1);
+    }
+}
+
+void fw_local_learn(fw_dispatch *dispatch)
+{
+    uint32_t names[LEARN_MAX];
+    size_t count = 0;
+    /* Relaxed: whoever sets it calls after that. */
+    if (!fw_load_relaxed(&dispatch->names_wanted))
+        return;
+    /* [local-names] acquire: the names. */
+    (void)fw_swap_acq_rel(&dispatch->names_wanted, false);
+    for (uint32_t i = 0; dispatch->local_class && i < FW_NAMES_MAX / 64; i++) {
+        /* Relaxed: see above. */
+        uint64_t wanted = fw_load_relaxed(&dispatch->local_wanted[i]) & ~dispatch->local_known[i];
+        for (; wanted; wanted &= wanted - 1) {
+            names[count++] = i * 64 + (uint32_t)__builtin_ctzll(wanted);
+            if (count == LEARN_MAX) {
+                learn(dispatch, names, count);
+                count = 0;
+            }
+        }
+    }
+    learn(dispatch, names, count);
+}
+
+int fw_dispatch_local_name(fw_engine *engine, uint32_t name)
+{
+    fw_dispatch *dispatch = engine->dispatch;
+    if (name >= FW_NAMES_MAX)
+        return -FW_EINVAL;
+    /* Relaxed: the flag publishes it. */
+    fw_or_relaxed(&dispatch->local_wanted[name / 64], UINT64_C(1) << name % 64);
+    /* [local-names] release: the name. */
+    fw_store_release(&dispatch->names_wanted, true);
+    fw_dispatch_pump(dispatch);
+    return 0;
+}
+
+/* See recall-note. */
+static void recall_level(fw_dispatch *dispatch, unsigned level)
+{
+    fw_pool *pool = dispatch->engine->pool;
+    fw_work_node *nodes[RECALL_PIECE];
+    for (unsigned taken = 0; taken < RECALL_MAX;) {
+        size_t count = fw_pool_take_back(pool, (fw_prio)level, nodes, RECALL_PIECE);
+        for (size_t i = 0; i < count; i++) {
+            fw_task *task = FW_CONTAINER_OF(nodes[i], fw_task, node);
+            FW_DEBUG_ASSERT(fw_order_of(task) == 0);
+            fw_groups_add(&dispatch->groups, task);
+        }
+        taken += (unsigned)count;
+        if (count == 0 && fw_pool_has_waiting(pool, (fw_prio)level))
+            break; /* somebody is half-way */
+        if (count == 0) {
+            dispatch->recall &= ~(1u << level);
+            return;
+        }
+    }
+    dispatch->more = true;
+}
+
+void fw_local_recall(fw_dispatch *dispatch)
+{
+    if (dispatch->recall == 0)
+        return;
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        if (dispatch->recall & 1u << level)
+            recall_level(dispatch, level);
+    dispatch->local_class->levels = ((1u << FW_LEVELS) - 1) & ~dispatch->recall;
+    fw_place_settle(dispatch->local);
+}
+
+/* --- On task threads --- */
+
+static void tell(fw_dispatch *dispatch, fw_runner *runner)
+{
+    if (runner->told_runs > 0 && runner->told_ns > 0) {
+        /* Relaxed, all: an average; if one thread's part gets lost, the next brings another. */
+        int64_t run_ns = fw_load_relaxed(&dispatch->local_run_ns);
+        run_ns = fw_run_average(run_ns, runner->told_ns / runner->told_runs);
+        fw_store_relaxed(&dispatch->local_run_ns, run_ns);
+        fw_store_relaxed(&dispatch->local_eager, run_ns >= EAGER_NS);
+    }
+    runner->told_runs = 0;
+    runner->told_ns = 0;
+    fw_dispatch_pump(dispatch);
+}
+
+void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t ran_ns)
+{
+    fw_dispatch *dispatch = engine->dispatch;
+    fw_atomic(uint64_t) *back = &runner->back[level];
+    /* The load is relaxed: this thread is the only writer.
+     * [local-back] release: the run is over. */
+    fw_store_release(back, fw_load_relaxed(back) + 1);
+    runner->told_runs++;
+    runner->told_ns += ran_ns;
+    /* Relaxed: a hint; the pause that follows tells the rest. */
+    if (fw_load_relaxed(&dispatch->local_eager))
+        tell(dispatch, runner);
+}
+
+static bool join(fw_dispatch *dispatch, fw_runner *runner)
+{
+    /* Relaxed: whether it is worth trying. [local-joined] release: what this thread ran is over. */
+    if (fw_load_relaxed(&runner->joined) || fw_swap_acq_rel(&runner->joined, true))
+        return false;
+    /* [local-joined] release: as above. */
+    fw_add_acq_rel(&dispatch->local_joined, 1);
+    return true;
+}
+
+void fw_local_begin(fw_dispatch *dispatch)
+{
+    fw_engine *engine = dispatch->engine;
+    if (!dispatch->config.local)
+        return;
+    for (unsigned i = 0; i < engine->config.pool.threads; i++)
+        if (!fw_watch_is_awake(&engine->runners[i].watch))
+            join(dispatch, &engine->runners[i]);
+}
+
+void fw_local_pause(fw_engine *engine, fw_runner *runner)
+{
+    bool joins = engine->dispatch->config.local && join(engine->dispatch, runner);
+    if (joins || runner->told_runs > 0)
+        tell(engine->dispatch, runner);
+}
