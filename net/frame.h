@@ -16,6 +16,8 @@
  * (never seen) or FW_EEXPIRED cancel           ACCEPTED, or REFUSED with FW_EUNKNOWN PING, HELLO
  * PONG, HELLO
  *
+ * Frames between a control plane and its subworkers have a page of their own: net/frame_pipe.h.
+ *
  * Reading: fw_frame_open checks the whole structure once (every length, every count), so that a
  * broken frame is refused whole and before any of its items is taken; the iterators then only read.
  * No allocation; spans are borrowed from the message. Writing: into the caller's memory, record by
@@ -43,7 +45,12 @@ typedef enum fw_frame_type {
     FW_FRAME_QUERY = 0x02,
     FW_FRAME_PING = 0x03,
     FW_FRAME_HELLO = 0x04,
-    FW_FRAME_ANSWER = 0x81
+    FW_FRAME_TASKS = 0x05, /* from here on: pipes only (net/frame_pipe) */
+    FW_FRAME_ORDERS = 0x06,
+    FW_FRAME_DRAIN = 0x07,
+    FW_FRAME_ANSWER = 0x81,
+    FW_FRAME_RESULTS = 0x82, /* pipes only */
+    FW_FRAME_BEAT = 0x83     /* pipes only */
 } fw_frame_type;
 
 /* Flags of a SUBMIT frame. */
@@ -78,6 +85,8 @@ typedef struct fw_hello {
     uint64_t capabilities; /* FW_CAPABLE_... */
     uint64_t message_max;
     uint32_t items_max, open_requests_max;
+    /* Pipes: who speaks, the epoch of his run, and the epoch that he expects of the listener. */
+    fw_span worker, epoch, expects;
 } fw_hello;
 enum { FW_CAPABLE_WAIT = 1, FW_CAPABLE_CANCEL = 2, FW_CAPABLE_RETRY = 4, FW_CAPABLE_ETA = 8 };
 

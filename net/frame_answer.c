@@ -5,11 +5,6 @@
 #include "base/assert.h"
 #include "net/frame_layout.h"
 
-static fw_span span_at(const unsigned char *at, size_t len)
-{
-    return (fw_span){(const char *)at, len};
-}
-
 static const unsigned char *take_result(fw_record *out, const unsigned char *at)
 {
     unsigned code = at[7];
@@ -93,8 +88,26 @@ int fw_frame_read_hello(fw_hello *out, fw_span extras)
             hello.items_max = load32(at);
         else if (tag == HELLO_OPEN_REQUESTS_MAX && len == 4)
             hello.open_requests_max = load32(at);
+        else if (tag == HELLO_WORKER)
+            hello.worker = span_at(at, len);
+        else if (tag == HELLO_EPOCH)
+            hello.epoch = span_at(at, len);
+        else if (tag == HELLO_EXPECTS)
+            hello.expects = span_at(at, len);
         at += len;
     }
     *out = hello;
     return 0;
+}
+
+fw_span fw_frame_ping(const fw_frame *frame)
+{
+    FW_ASSERT(frame->type == FW_FRAME_PING);
+    return span_at(frame->at, (size_t)(frame->end - frame->at));
+}
+
+fw_span fw_frame_hello(const fw_frame *frame)
+{
+    FW_ASSERT(frame->type == FW_FRAME_HELLO);
+    return span_at(frame->at, (size_t)(frame->end - frame->at));
 }

@@ -5,15 +5,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "net/frame_layout.h"
+#include "net/frame_pipe.h"
 #include "net/message_fields.h"
 
 /* What tasks get that do not say (protocol 4.1). */
 static const double retry_delay_s = 60.0, retry_backoff = 2.0, retry_backoff_max_s = 3600.0;
-
-static fw_span span_at(const unsigned char *at, size_t len)
-{
-    return (fw_span){(const char *)at, len};
-}
 
 /* ---- The check ----
  * Each size function tells how many bytes the item or record at at takes; 0: broken. left is what
@@ -89,18 +85,69 @@ static uint64_t record_bytes(const unsigned char *at, uint64_t left)
     }
 }
 
+static uint64_t task_bytes(const unsigned char *at, uint64_t left)
+{
+    if (left < TASK_HEAD)
+        return 0;
+    uint64_t item = submission_bytes(at + TASK_HEAD, left - TASK_HEAD);
+    return item > 0 ? TASK_HEAD + item : 0;
+}
+
+static uint64_t order_bytes(const unsigned char *at, uint64_t left)
+{
+    if (left < ORDER_HEAD || load16(at + 2) != 0 || at[0] < FW_ORDER_CANCEL ||
+        at[0] > FW_ORDER_RECALL)
+        return 0;
+    return ORDER_HEAD + (at[1] == 0 ? 16u : at[1]);
+}
+
+static uint64_t lease_bytes(const unsigned char *at, uint64_t left)
+{
+    if (left < LEASE_HEAD || load16(at + 10) != 0)
+        return 0;
+    unsigned code = at[9];
+    uint64_t need = LEASE_HEAD, body = load32(at + 12);
+    if (at[8] == LEASE_RETURN)
+        return code == 0 || code > WHY_LAST ? 0 : need + body;
+    need = LEASE_RESULT_HEAD;
+    if (at[8] != LEASE_RESULT || left < need || (code & CODE_STATE) >= FW_UNKNOWN ||
+        (code & ~(CODE_STATE | CODE_HAS_ERROR | CODE_HAS_EXTRAS)) != 0)
+        return 0;
+    for (unsigned bit = CODE_HAS_ERROR; bit <= CODE_HAS_EXTRAS; bit <<= 1) {
+        if ((code & bit) == 0)
+            continue;
+        if (left < need + 4)
+            return 0;
+        body += load32(at + need);
+        need += 4;
+    }
+    return need + body;
+}
+
+static inline uint64_t item_size(fw_frame_type type, const unsigned char *at, uint64_t left)
+{
+    switch (type) {
+    case FW_FRAME_SUBMIT:
+        return submission_bytes(at, left);
+    case FW_FRAME_TASKS:
+        return task_bytes(at, left);
+    case FW_FRAME_RESULTS:
+        return lease_bytes(at, left);
+    case FW_FRAME_ANSWER:
+        return record_bytes(at, left);
+    case FW_FRAME_ORDERS:
+        return order_bytes(at, left);
+    default:
+        return query_bytes(at, left);
+    }
+}
+
 static const char *check_items(const fw_frame *frame)
 {
     const unsigned char *at = frame->at;
     uint64_t left = (uint64_t)(frame->end - at);
     for (uint32_t i = 0; i < frame->count; i++) {
-        uint64_t bytes;
-        if (FW_LIKELY(frame->type == FW_FRAME_SUBMIT))
-            bytes = submission_bytes(at, left);
-        else if (frame->type == FW_FRAME_ANSWER)
-            bytes = record_bytes(at, left);
-        else
-            bytes = query_bytes(at, left);
+        uint64_t bytes = item_size(frame->type, at, left);
         if (bytes == 0 || bytes > left)
             return "frame: an item is cut off or not understood";
         at += bytes;
@@ -119,6 +166,19 @@ static const char *check_type(const fw_frame *frame)
         break;
     case FW_FRAME_QUERY:
     case FW_FRAME_ANSWER:
+    case FW_FRAME_TASKS:
+    case FW_FRAME_ORDERS:
+    case FW_FRAME_RESULTS:
+        break;
+    case FW_FRAME_DRAIN:
+        flags = DRAIN_BEGINS;
+        if (frame->count != 0 || frame->at != frame->end)
+            return "frame: a drain holds nothing";
+        break;
+    case FW_FRAME_BEAT:
+        if (frame->count != 0 || frame->end - frame->at < BEAT_HEAD ||
+            !extras_are_whole(frame->at + BEAT_HEAD, frame->end))
+            return "frame: a beat holds numbers and extras";
         break;
     case FW_FRAME_PING:
         if (frame->count != 0 || frame->end - frame->at > FW_FRAME_PING_MAX)
@@ -154,7 +214,9 @@ int fw_frame_open(fw_frame *out, fw_span message, const fw_reply_to *reply)
     out->flags = bytes[AT_FLAGS];
     out->at = bytes + FW_FRAME_HEADER;
     out->end = bytes + message.len;
-    bool asks = out->type == FW_FRAME_SUBMIT || out->type == FW_FRAME_QUERY;
+    bool asks = out->type == FW_FRAME_SUBMIT || out->type == FW_FRAME_QUERY ||
+                out->type == FW_FRAME_TASKS || out->type == FW_FRAME_ORDERS ||
+                out->type == FW_FRAME_RESULTS;
     out->error = "frame: at most 1024 items";
     if (asks && count > FW_FRAME_ITEMS_MAX)
         return -FW_EBIG;
@@ -370,6 +432,30 @@ int fw_frame_next_submission(fw_frame *frame, fw_submission *out, fw_scratch *sc
     return read_unusual(frame, out, scratch);
 }
 
+int fw_frame_next_task(fw_frame *frame, fw_submission *out, fw_scratch *scratch)
+{
+    FW_ASSERT(frame->type == FW_FRAME_TASKS && frame->next <= frame->count);
+    if (frame->next == frame->count)
+        return 0;
+    const unsigned char *at = frame->at;
+    int64_t limit = (int64_t)load64(at + 8);
+    uint32_t attempt = load32(at + 16);
+    frame->at = at + TASK_HEAD;
+    unsigned has = frame->at[0] & (ITEM_HAS_ID | ITEM_HAS_KWARGS | ITEM_HAS_EXTRAS);
+    int got = FW_LIKELY(has == ITEM_HAS_ID) ? read_submission(frame, out, scratch, ITEM_HAS_ID)
+                                            : read_unusual(frame, out, scratch);
+    bool named = (out->reply.flags & FW_WANTS_ID) == 0;
+    out->accept_only = false;
+    out->reply = fw_reply_for_lease(frame->reply.connection, load64(at));
+    out->timeout_ns = limit < FW_CENTURY_NS ? limit : FW_CENTURY_NS;
+    out->retry_count = attempt > 0 && attempt <= INT32_MAX ? (int32_t)attempt - 1 : 0;
+    if (FW_LIKELY(got == 1 && limit >= 0 && named))
+        return 1;
+    if (got == 1)
+        frame->error = named ? "limit: not negative" : "id: missing";
+    return got == 1 ? -FW_EINVAL : got;
+}
+
 int fw_frame_next_query(fw_frame *frame, fw_query *out)
 {
     FW_ASSERT(frame->type == FW_FRAME_QUERY && frame->next <= frame->count);
@@ -400,16 +486,4 @@ int fw_frame_next_query(fw_frame *frame, fw_query *out)
     }
     frame->error = NULL;
     return 1;
-}
-
-fw_span fw_frame_ping(const fw_frame *frame)
-{
-    FW_ASSERT(frame->type == FW_FRAME_PING);
-    return span_at(frame->at, (size_t)(frame->end - frame->at));
-}
-
-fw_span fw_frame_hello(const fw_frame *frame)
-{
-    FW_ASSERT(frame->type == FW_FRAME_HELLO);
-    return span_at(frame->at, (size_t)(frame->end - frame->at));
 }

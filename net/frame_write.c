@@ -33,25 +33,6 @@ size_t fw_frame_end(fw_frame_writer *writer)
     return writer->len;
 }
 
-/* Room for bytes more, or NULL. The caller writes all of them. */
-static unsigned char *take(fw_frame_writer *writer, size_t bytes)
-{
-    if (writer->capacity - writer->len < bytes)
-        return NULL;
-    unsigned char *at = writer->data + writer->len;
-    writer->last = writer->len;
-    writer->len += bytes;
-    writer->count++;
-    return at;
-}
-
-static unsigned char *put(unsigned char *at, const void *bytes, size_t len)
-{
-    if (len > 0)
-        memcpy(at, bytes, len);
-    return at + len;
-}
-
 static void put_head(unsigned char *at, uint32_t request, uint16_t item, fw_record_kind kind,
                      unsigned code)
 {
@@ -99,7 +80,7 @@ bool fw_frame_add_accepted_run(fw_frame_writer *writer, uint32_t request, uint16
 {
     FW_ASSERT(writer->type == FW_FRAME_ANSWER && status < FW_UNKNOWN);
     FW_ASSERT(count > 0 && item + count <= UINT16_MAX);
-    unsigned char *at = take(writer, SHORT_HEAD + (ids != NULL ? 16u * count : 0));
+    unsigned char *at = take_room(writer, SHORT_HEAD + (ids != NULL ? 16u * count : 0));
     if (at == NULL)
         return false;
     put_head(at, request, item, FW_RECORD_ACCEPTED,
@@ -143,13 +124,13 @@ bool fw_frame_add_refused(fw_frame_writer *writer, uint32_t request, uint16_t it
         store16(at + 8, (uint16_t)(load16(at + 8) + count));
         return true;
     }
-    at = take(writer, SHORT_HEAD + len);
+    at = take_room(writer, SHORT_HEAD + len);
     if (at == NULL)
         return false;
     put_head(at, request, item, FW_RECORD_REFUSED, (unsigned)err);
     store16(at + 8, count);
     store16(at + 10, (uint16_t)len);
-    put(at + SHORT_HEAD, text, len);
+    put_bytes(at + SHORT_HEAD, text, len);
     return true;
 }
 
@@ -165,7 +146,7 @@ bool fw_frame_add_result(fw_frame_writer *writer, uint32_t request, uint16_t ite
     FW_ASSERT(writer->type == FW_FRAME_ANSWER && result->status < FW_UNKNOWN);
     FW_ASSERT(result->result.len <= UINT32_MAX && result->error.len <= UINT32_MAX);
     bool error = result->error.ptr != NULL;
-    unsigned char *at = take(writer, fw_frame_result_size(result));
+    unsigned char *at = take_room(writer, fw_frame_result_size(result));
     if (at == NULL)
         return false;
     put_head(at, request, item, FW_RECORD_RESULT,
@@ -178,32 +159,25 @@ bool fw_frame_add_result(fw_frame_writer *writer, uint32_t request, uint16_t ite
         store32(at, (uint32_t)result->error.len);
         at += 4;
     }
-    at = put(at, result->result.ptr, result->result.len);
-    put(at, result->error.ptr, error ? result->error.len : 0);
+    at = put_bytes(at, result->result.ptr, result->result.len);
+    put_bytes(at, result->error.ptr, error ? result->error.len : 0);
     return true;
 }
 
 bool fw_frame_add_pong(fw_frame_writer *writer, uint32_t request, fw_span bytes)
 {
     FW_ASSERT(writer->type == FW_FRAME_ANSWER && bytes.len <= FW_FRAME_PING_MAX);
-    unsigned char *at = take(writer, SHORT_HEAD + bytes.len);
+    unsigned char *at = take_room(writer, SHORT_HEAD + bytes.len);
     if (at == NULL)
         return false;
     put_head(at, request, 0, FW_RECORD_PONG, 0);
     store16(at + 8, (uint16_t)bytes.len);
     store16(at + 10, 0);
-    put(at + SHORT_HEAD, bytes.ptr, bytes.len);
+    put_bytes(at + SHORT_HEAD, bytes.ptr, bytes.len);
     return true;
 }
 
 /* ---- Extras ---- */
-
-static unsigned char *put_extra(unsigned char *at, unsigned tag, const void *bytes, size_t len)
-{
-    FW_ASSERT(len <= EXTRA_BYTES_MAX);
-    store32(at, tag | (uint32_t)len << 8);
-    return put(at + EXTRA_HEAD, bytes, len);
-}
 
 static unsigned char *put_extra64(unsigned char *at, unsigned tag, uint64_t value)
 {
@@ -219,28 +193,33 @@ static unsigned char *put_extra32(unsigned char *at, unsigned tag, uint32_t valu
     return put_extra(at, tag, bytes, sizeof(bytes));
 }
 
-static size_t extra_size(size_t len)
-{
-    return len > 0 ? EXTRA_HEAD + len : 0;
-}
-
 static size_t hello_bytes(const fw_hello *hello)
 {
     FW_ASSERT(hello->software.len <= HELLO_TEXT_MAX && hello->token.len <= HELLO_TEXT_MAX);
+    FW_ASSERT(hello->worker.len <= HELLO_TEXT_MAX && hello->epoch.len <= HELLO_TEXT_MAX &&
+              hello->expects.len <= HELLO_TEXT_MAX);
     return extra_size(hello->software.len) + extra_size(hello->token.len) +
-           2 * (size_t)(EXTRA_HEAD + 8) + 2 * (size_t)(EXTRA_HEAD + 4);
+           2 * (size_t)(EXTRA_HEAD + 8) + 2 * (size_t)(EXTRA_HEAD + 4) +
+           extra_size(hello->worker.len) + extra_size(hello->epoch.len) +
+           extra_size(hello->expects.len);
+}
+
+static unsigned char *put_text(unsigned char *at, unsigned tag, fw_span text)
+{
+    return text.len > 0 ? put_extra(at, tag, text.ptr, text.len) : at;
 }
 
 static void put_hello(unsigned char *at, const fw_hello *hello)
 {
-    if (hello->software.len > 0)
-        at = put_extra(at, HELLO_SOFTWARE, hello->software.ptr, hello->software.len);
-    if (hello->token.len > 0)
-        at = put_extra(at, HELLO_TOKEN, hello->token.ptr, hello->token.len);
+    at = put_text(at, HELLO_SOFTWARE, hello->software);
+    at = put_text(at, HELLO_TOKEN, hello->token);
     at = put_extra64(at, HELLO_CAPABILITIES, hello->capabilities);
     at = put_extra64(at, HELLO_MESSAGE_MAX, hello->message_max);
     at = put_extra32(at, HELLO_ITEMS_MAX, hello->items_max);
-    put_extra32(at, HELLO_OPEN_REQUESTS_MAX, hello->open_requests_max);
+    at = put_extra32(at, HELLO_OPEN_REQUESTS_MAX, hello->open_requests_max);
+    at = put_text(at, HELLO_WORKER, hello->worker);
+    at = put_text(at, HELLO_EPOCH, hello->epoch);
+    put_text(at, HELLO_EXPECTS, hello->expects);
 }
 
 size_t fw_frame_hello_size(const fw_hello *hello)
@@ -252,7 +231,7 @@ bool fw_frame_add_hello(fw_frame_writer *writer, uint32_t request, const fw_hell
 {
     FW_ASSERT(writer->type == FW_FRAME_ANSWER);
     size_t bytes = hello_bytes(hello);
-    unsigned char *at = take(writer, SHORT_HEAD + bytes);
+    unsigned char *at = take_room(writer, SHORT_HEAD + bytes);
     if (at == NULL)
         return false;
     put_head(at, request, 0, FW_RECORD_HELLO, FW_FRAME_VERSION);
@@ -269,15 +248,9 @@ static bool retries_differ(const fw_submission *s)
     return s->retry_count != 0 || s->max_retries != 0;
 }
 
-/* A UUID travels as its bytes; a hashed key is nothing to others, its text is. */
-static bool id_is_bytes(const fw_submission *s)
-{
-    return key_has_text(s->key);
-}
-
 static size_t extras_bytes(const fw_submission *s)
 {
-    return (id_is_bytes(s) ? 0 : extra_size(s->id.len)) +
+    return (key_has_text(s->key) ? 0 : extra_size(s->id.len)) +
            (s->eta_wall_ns != 0 ? EXTRA_HEAD + 8 : 0) + (s->timeout_ns != 0 ? EXTRA_HEAD + 8 : 0) +
            (s->result_ttl_ns != 0 ? EXTRA_HEAD + 8 : 0) +
            (retries_differ(s) ? EXTRA_HEAD + RETRY_BYTES : 0) + extra_size(s->callback.len);
@@ -296,7 +269,7 @@ static unsigned char *put_retry(unsigned char *at, const fw_submission *s)
 
 static unsigned char *put_extras(unsigned char *at, const fw_submission *s)
 {
-    if (!id_is_bytes(s) && s->id.len > 0)
+    if (!key_has_text(s->key) && s->id.len > 0)
         at = put_extra(at, EXTRA_TEXT_ID, s->id.ptr, s->id.len);
     if (s->eta_wall_ns != 0)
         at = put_extra64(at, EXTRA_ETA, (uint64_t)s->eta_wall_ns);
@@ -311,16 +284,9 @@ static unsigned char *put_extras(unsigned char *at, const fw_submission *s)
     return at;
 }
 
-static bool is_text(fw_span span, const char *text)
-{
-    return span.len == 0 || (span.len == 2 && memcmp(span.ptr, text, 2) == 0);
-}
-
 size_t fw_frame_submission_size(const fw_submission *s)
 {
-    size_t extras = extras_bytes(s);
-    return ITEM_HEAD + (id_is_bytes(s) ? 16 : 0) + s->name.len + s->args.len +
-           (is_text(s->kwargs, "{}") ? 0 : 4 + s->kwargs.len) + (extras > 0 ? 4 + extras : 0);
+    return item_bytes(s, item_kwargs(s), extras_bytes(s));
 }
 
 bool fw_frame_add_submission(fw_frame_writer *writer, const fw_submission *s)
@@ -328,36 +294,13 @@ bool fw_frame_add_submission(fw_frame_writer *writer, const fw_submission *s)
     FW_ASSERT(writer->type == FW_FRAME_SUBMIT);
     FW_ASSERT(s->name.len > 0 && s->name.len <= FW_FRAME_NAME_MAX && s->level < FW_LEVELS);
     FW_ASSERT(s->args.len <= UINT32_MAX && s->kwargs.len <= UINT32_MAX);
+    size_t kwargs = item_kwargs(s), extras = extras_bytes(s);
     unsigned char *at = NULL;
     if (writer->count < FW_FRAME_ITEMS_MAX)
-        at = take(writer, fw_frame_submission_size(s));
+        at = take_room(writer, item_bytes(s, kwargs, extras));
     if (at == NULL)
         return false;
-    size_t kwargs = is_text(s->kwargs, "{}") ? 0 : s->kwargs.len;
-    size_t extras = extras_bytes(s);
-    bool id = id_is_bytes(s);
-    at[0] = (unsigned char)(s->level | (id ? ITEM_HAS_ID : 0) | (kwargs > 0 ? ITEM_HAS_KWARGS : 0) |
-                            (extras > 0 ? ITEM_HAS_EXTRAS : 0));
-    at[1] = 0;
-    store16(at + 2, (uint16_t)s->name.len);
-    store32(at + 4, (uint32_t)s->args.len);
-    at += ITEM_HEAD;
-    if (id) {
-        store_key(at, s->key);
-        at += 16;
-    }
-    if (kwargs > 0) {
-        store32(at, (uint32_t)kwargs);
-        at += 4;
-    }
-    if (extras > 0) {
-        store32(at, (uint32_t)extras);
-        at += 4;
-    }
-    at = put(at, s->name.ptr, s->name.len);
-    at = put(at, s->args.ptr, s->args.len);
-    at = put(at, s->kwargs.ptr, kwargs);
-    at = put_extras(at, s);
+    at = put_extras(put_item(at, s, kwargs, extras), s);
     FW_ASSERT(at == writer->data + writer->len);
     return true;
 }
@@ -370,7 +313,7 @@ bool fw_frame_add_query(fw_frame_writer *writer, const fw_query *query)
     size_t len = bytes ? 16 : query->id.len;
     unsigned char *at = NULL;
     if (writer->count < FW_FRAME_ITEMS_MAX)
-        at = take(writer, ASK_HEAD + len);
+        at = take_room(writer, ASK_HEAD + len);
     if (at == NULL)
         return false;
     int64_t wait_ms = query->wait_ns / 1000000 + (query->wait_ns % 1000000 != 0);
@@ -381,7 +324,7 @@ bool fw_frame_add_query(fw_frame_writer *writer, const fw_query *query)
     if (bytes)
         store_key(at + ASK_HEAD, query->key);
     else
-        put(at + ASK_HEAD, query->id.ptr, len);
+        put_bytes(at + ASK_HEAD, query->id.ptr, len);
     return true;
 }
 
@@ -392,7 +335,7 @@ size_t fw_frame_write_ping(void *data, size_t capacity, fw_span bytes)
         return 0;
     fw_frame_writer writer;
     fw_frame_begin(&writer, data, capacity, FW_FRAME_PING, 0);
-    put(writer.data + writer.len, bytes.ptr, bytes.len);
+    put_bytes(writer.data + writer.len, bytes.ptr, bytes.len);
     return FW_FRAME_HEADER + bytes.len;
 }
 

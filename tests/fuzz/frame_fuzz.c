@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "net/frame.h"
+#include "net/frame_pipe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -70,6 +70,67 @@ static void read_records(fw_frame *frame)
     FW_ASSERT(count == frame->count && frame->at == frame->end && bytes < SIZE_MAX);
 }
 
+static void read_tasks(fw_frame *frame)
+{
+    fw_scratch scratch = {0};
+    fw_submission task;
+    uint32_t count = 0;
+    for (int got; (got = fw_frame_next_task(frame, &task, &scratch)) != 0; count++) {
+        FW_ASSERT(task.reply.form == FW_REPLY_LEASE && (got == 1 || frame->error != NULL));
+        if (got == 1) {
+            task.timeout_ns = 0; /* not in an item of SUBMIT: it has come with the lease */
+            task.retry_count = 0;
+            write_again(&task, &scratch);
+        }
+    }
+    FW_ASSERT(count == frame->count && frame->at == frame->end);
+    fw_scratch_fini(&scratch);
+}
+
+static void read_results(fw_frame *frame)
+{
+    fw_lease_result result;
+    uint32_t count = 0;
+    size_t bytes = 0;
+    for (; fw_frame_next_result(frame, &result) == 1; count++) {
+        FW_ASSERT((unsigned)result.why < FW_REFUSALS && result.view.status < FW_UNKNOWN);
+        FW_ASSERT(result.ran_ns >= 0);
+        for (size_t i = 0; i < result.view.result.len; i++)
+            bytes += (unsigned char)result.view.result.ptr[i];
+        for (size_t i = 0; i < result.view.error.len; i++)
+            bytes += (unsigned char)result.view.error.ptr[i];
+    }
+    FW_ASSERT(count == frame->count && frame->at == frame->end && bytes < SIZE_MAX);
+}
+
+/* Frames of the pipes between control plane and subworker. */
+static void read_pipe(fw_frame *frame)
+{
+    fw_order order;
+    fw_beat beat;
+    switch (frame->type) {
+    case FW_FRAME_TASKS:
+        read_tasks(frame);
+        break;
+    case FW_FRAME_ORDERS:
+        while (fw_frame_next_order(frame, &order) != 0)
+            FW_ASSERT(order.id.len <= FW_ID_MAX);
+        FW_ASSERT(frame->at == frame->end);
+        break;
+    case FW_FRAME_RESULTS:
+        read_results(frame);
+        break;
+    case FW_FRAME_DRAIN:
+        (void)fw_frame_drain(frame);
+        break;
+    case FW_FRAME_BEAT:
+        fw_frame_beat(&beat, frame);
+        break;
+    default:
+        FW_ASSERT(false);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     fw_frame frame;
@@ -96,6 +157,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         break;
     case FW_FRAME_HELLO:
         FW_ASSERT(fw_frame_read_hello(&hello, fw_frame_hello(&frame)) == 0);
+        break;
+    default:
+        read_pipe(&frame);
         break;
     }
     return 0;
