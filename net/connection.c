@@ -1,11 +1,5 @@
 /* net/connection.c - see net/connection.h.
  *
- * pause-note: the reader pauses by storing PAUSED and then looks at the counters again; who answers
- * or sends changes a counter and then looks at the word. All four are seq_cst, so at least one of
- * the two sees the other, and the compare and swap from PAUSED lets only one of them go on. The low
- * marks lie under the high ones, and above a low mark something is still to be answered or sent, so
- * somebody will look again.
- *
  * kick-note: reading is taken up again by completing the receive operation without bytes
  * (nng_aio_begin, nng_aio_finish), so that what is left in the buffer is delivered on a thread of
  * NNG and never on the thread that answered.
@@ -23,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "net/connection_state.h"
 #include "net/reaper.h"
 #include "net/sp.h"
 
@@ -33,41 +28,10 @@ enum {
         256 * 1024, /* grown to by reads that fill the buffer; beyond only for one message */
     IOVECS = 8      /* NNG's limit */
 };
-enum { READING = 0, PAUSED = 1 };
-
-struct fw_connection {
-    /* Immutable after open. */
-    const fw_port *port;
-    fw_exchange *exchange;
-    uint64_t number;
-    nng_stream *stream;
-    nng_aio *receive, *send;
-    int64_t handshake_until_ns;
-    /* The reader's. */
-    unsigned char *in;
-    size_t in_capacity, in_at, in_end; /* unread bytes: [in_at, in_end) */
-    bool greeted;
-    /* The sender's. */
-    fw_parcel *sending; /* oldest first */
-    int64_t moved_ns;
-    /* The reaper's. */
-    fw_connection *link;
-    /* Shared, atomic. */
-    fw_atomic(bool) closed;
-    fw_atomic(uint32_t) reading;
-    fw_atomic(uint64_t) expected; /* written by the reader alone */
-    _Alignas(FW_APART) fw_atomic(uint64_t) answered;
-    fw_atomic(uint64_t) posted_bytes, sent_bytes;
-    fw_outbox outbox;
-    /* Under its own lock. */
-    fw_detours detours;
-};
 
 static void on_received(void *argument);
 static void on_sent(void *argument);
 static void transmit(fw_connection *c);
-
-/* ---- Counters and the pause ---- */
 
 uint64_t fw_connection_number(const fw_connection *c)
 {
@@ -79,68 +43,26 @@ const fw_port *fw_connection_port(const fw_connection *c)
     return c->port;
 }
 
-size_t fw_connection_unsent(const fw_connection *c)
+void fw_connection_introduce(fw_connection *c, void *owner)
 {
-    /* [connection-pause] seq_cst: see pause-note. Sent first: it never passes what was posted. */
-    uint64_t sent = fw_load_seq_cst(&c->sent_bytes);
-    return (size_t)(fw_load_seq_cst(&c->posted_bytes) - sent);
+    FW_ASSERT(owner != NULL && c->port->guarded);
+    /* [connection-owner] release: the owner is set up. */
+    fw_store_release(&c->owner, owner);
 }
 
-size_t fw_connection_unanswered(const fw_connection *c)
+void *fw_connection_owner(const fw_connection *c)
 {
-    /* [connection-pause] seq_cst: see pause-note. */
-    uint64_t answered = fw_load_seq_cst(&c->answered);
-    /* Relaxed: counted by the reader, who is either ourselves or paused. */
-    uint64_t expected = fw_load_relaxed(&c->expected);
-    return expected > answered ? (size_t)(expected - answered) : 0;
-}
-
-void fw_connection_expect(fw_connection *c, uint32_t answers)
-{
-    fw_count(&c->expected, answers);
-}
-
-bool fw_connection_is_choked(const fw_connection *c)
-{
-    const fw_limits *limits = &c->exchange->limits;
-    return fw_connection_unanswered(c) >= limits->open_requests_max ||
-           fw_connection_unsent(c) >= limits->unsent_bytes_max;
-}
-
-static bool is_above_low(const fw_connection *c)
-{
-    const fw_limits *limits = &c->exchange->limits;
-    size_t low = limits->open_requests_max - 1 - limits->open_requests_max / 16;
-    return fw_connection_unanswered(c) > low ||
-           fw_connection_unsent(c) > limits->unsent_bytes_max / 2;
-}
-
-/* => true: the caller has the duty to read. */
-static bool take_up_reading(fw_connection *c)
-{
-    uint32_t expected = PAUSED;
-    /* [connection-pause] seq_cst: see pause-note. */
-    return !is_above_low(c) && fw_cas_seq_cst(&c->reading, &expected, READING);
-}
-
-/* After a counter went down. Any thread. */
-static void resume(fw_connection *c)
-{
-    /* [connection-pause] seq_cst: see pause-note. */
-    if (FW_LIKELY(fw_load_seq_cst(&c->reading) == READING) || !take_up_reading(c))
-        return;
-    if (nng_aio_begin(c->receive))
-        nng_aio_finish(c->receive, 0);
-}
-
-void fw_connection_forgive(fw_connection *c, uint32_t answers)
-{
-    /* [connection-pause] seq_cst: see pause-note. */
-    fw_add_seq_cst(&c->answered, answers);
-    resume(c);
+    /* [connection-owner] acquire: the owner is set up. */
+    return fw_load_acquire(&c->owner);
 }
 
 /* ---- Reading ---- */
+
+/* He has shaken hands, and is introduced where that is asked for. */
+static bool is_known(const fw_connection *c)
+{
+    return c->greeted && (!c->port->guarded || fw_connection_owner(c) != NULL);
+}
 
 /* Room behind the unread bytes. => false: no memory. */
 static bool make_room(fw_connection *c)
@@ -160,7 +82,8 @@ static bool make_room(fw_connection *c)
         fw_span message;
         size_t size;
         fw_sp_outcome outcome =
-            fw_sp_next(&message, &size, c->in, unread, c->exchange->limits.message_max);
+            fw_sp_next(&message, &size, c->in, unread,
+                       c->exchange->limits.message_max + c->port->message_extra);
         FW_ASSERT(outcome == FW_SP_MORE && size > capacity);
         capacity = size < capacity * 2 ? size : capacity * 2;
     }
@@ -178,7 +101,7 @@ static bool make_room(fw_connection *c)
 static void start_receive(fw_connection *c)
 {
     nng_duration limit = NNG_DURATION_INFINITE;
-    if (!c->greeted) {
+    if (!is_known(c)) {
         int64_t left = (c->handshake_until_ns - fw_now_ns()) / FW_NS_PER_MS;
         limit = left > 1 ? (nng_duration)left : 1;
     }
@@ -230,8 +153,8 @@ static ssize_t digest(fw_connection *c)
 static bool pause_reading(fw_connection *c)
 {
     /* [connection-pause] seq_cst: see pause-note. */
-    fw_store_seq_cst(&c->reading, PAUSED);
-    return !take_up_reading(c);
+    fw_store_seq_cst(&c->reading, FW_READING_PAUSED);
+    return !fw_connection_take_up(c);
 }
 
 static void on_received(void *argument)
@@ -242,9 +165,9 @@ static void on_received(void *argument)
     if (fw_load_relaxed(&c->closed))
         return;
     /* An expiry that came late, from an earlier receive, is none. */
-    bool late = failure == NNG_ETIMEDOUT && (c->greeted || fw_now_ns() < c->handshake_until_ns);
+    bool late = failure == NNG_ETIMEDOUT && (is_known(c) || fw_now_ns() < c->handshake_until_ns);
     if (failure != 0 && !late) {
-        fw_connection_close(c, c->greeted ? FW_CLOSED_BY_PEER : FW_CLOSED_BY_HANDSHAKE);
+        fw_connection_close(c, is_known(c) ? FW_CLOSED_BY_PEER : FW_CLOSED_BY_HANDSHAKE);
         return;
     }
     size_t count = failure == 0 ? nng_aio_count(c->receive) : 0;
@@ -282,6 +205,14 @@ void fw_connection_post(fw_connection *c, fw_parcel *parcel)
         transmit(c);
     if (answers > 0)
         fw_connection_forgive(c, answers);
+}
+
+void fw_connection_post_chain(fw_connection *c, fw_parcel *newest, fw_parcel *oldest, size_t bytes)
+{
+    /* [connection-pause] seq_cst: counted before it can be sent. */
+    fw_add_seq_cst(&c->posted_bytes, bytes);
+    if (fw_outbox_post_chain(&c->outbox, newest, oldest))
+        transmit(c);
 }
 
 /* The sender's. The next callback may run before this returns. */
@@ -332,7 +263,9 @@ static void on_sent(void *argument)
         return;
     int64_t now = fw_now_ns();
     /* An expiry that came late, from an earlier send, is none. */
-    bool late = failure == NNG_ETIMEDOUT && now - c->moved_ns < c->exchange->limits.stalled_ns / 2;
+    bool late =
+        failure == NNG_ETIMEDOUT && (now - c->moved_ns < c->exchange->limits.stalled_ns / 2 ||
+                                     (c->port->patient && c->port->patient(c->port, c)));
     if (failure != 0 && !late) {
         fw_connection_close(c, failure == NNG_ETIMEDOUT ? FW_CLOSED_BY_STALL : FW_CLOSED_BY_PEER);
         return;
@@ -341,7 +274,8 @@ static void on_sent(void *argument)
     /* [connection-pause] seq_cst: see pause-note. */
     fw_add_seq_cst(&c->sent_bytes, count);
     transmit(c);
-    resume(c);
+    fw_connection_resume(c);
+    fw_connection_resume_follower(c);
 }
 
 /* ---- Life ---- */
@@ -377,11 +311,12 @@ static void report(fw_connection *c, fw_closed_by why)
 void fw_connection_close(fw_connection *c, fw_closed_by why)
 {
     bool expected = false;
-    /* Relaxed: only decides who closes; the reaper's queue has a lock. */
-    if (!fw_cas_relaxed(&c->closed, &expected, true))
+    /* [connection-pause] seq_cst: decides who closes; who follows us looks at it (pause-note). */
+    if (!fw_cas_seq_cst(&c->closed, &expected, true))
         return;
     report(c, why);
     fw_exchange_withdraw(c->exchange, c->number);
+    fw_connection_resume_follower(c);
     nng_stream_close(c->stream);
     fw_reaper_take(c->exchange, c);
 }
@@ -429,7 +364,7 @@ static fw_connection *create(const fw_port *port, nng_stream *stream, uint64_t n
     return c;
 }
 
-int fw_connection_open(const fw_port *port, nng_stream *stream)
+int fw_connection_open(uint64_t *out, const fw_port *port, nng_stream *stream)
 {
     fw_exchange *exchange = port->exchange;
     uint64_t number = fw_exchange_reserve(exchange, port->role);
@@ -444,6 +379,8 @@ int fw_connection_open(const fw_port *port, nng_stream *stream)
         return -FW_ENOMEM;
     }
     FW_DEBUG_ASSERT(is_prompt(stream));
+    if (out)
+        *out = number;
     /* The read section keeps the connection while the first send may already fail. */
     fw_rcu_read_lock();
     fw_exchange_publish(exchange, number, c);
@@ -469,6 +406,8 @@ void fw_connection_quiesce(fw_connection *c)
 {
     nng_aio_stop(c->receive);
     nng_aio_stop(c->send);
+    if (c->port->gone)
+        c->port->gone(c->port, c);
 }
 
 void fw_connection_destroy(fw_connection *c)

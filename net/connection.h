@@ -30,8 +30,10 @@ struct fw_port {
     fw_exchange *exchange;
     void *context;
     fw_role role;
-    unsigned protocol; /* our SP number */
-    unsigned bound;    /* TCP port number, for people */
+    unsigned protocol;    /* our SP number */
+    unsigned bound;       /* TCP port number, for people */
+    bool guarded;         /* a peer has handshake_ns to be introduced (fw_connection_introduce) */
+    size_t message_extra; /* a message may be longer than message_max by so much */
     /* The peer has shaken hands. May be NULL. On the reading thread; must not block. */
     void (*ready)(const fw_port *port, fw_connection *connection);
     /* What has arrived, never empty. How many bytes were used (whole messages; none, if none is
@@ -39,6 +41,12 @@ struct fw_port {
      * reading thread; must not block. */
     ssize_t (*deliver)(const fw_port *port, fw_connection *connection, const unsigned char *bytes,
                        size_t len);
+    /* Its output has not moved for stalled_ns: true if it may take that long once more. NULL: no.
+     * On a thread of NNG. */
+    bool (*patient)(const fw_port *port, fw_connection *connection);
+    /* It is closed, and no other function of this table is called for it any more. May be NULL. On
+     * the reaper's thread; once; the port may be freed after it. */
+    void (*gone)(const fw_port *port, fw_connection *connection);
 };
 
 typedef enum fw_closed_by {
@@ -49,17 +57,29 @@ typedef enum fw_closed_by {
     FW_CLOSED_BY_STALL
 } fw_closed_by;
 
-/* Takes the stream in any case. 0; -FW_EFULL: connections_max; -FW_ENOMEM. */
-int fw_connection_open(const fw_port *port, nng_stream *stream);
+/* Takes the stream in any case. 0; -FW_EFULL: connections_max; -FW_ENOMEM. number may be NULL; it
+ * is set before the first callback. */
+int fw_connection_open(uint64_t *number, const fw_port *port, nng_stream *stream);
 uint64_t fw_connection_number(const fw_connection *connection);
 const fw_port *fw_connection_port(const fw_connection *connection);
 /* Takes the parcel; counts its answers. Inside an RCU read section, or a callback of this
  * connection. */
 void fw_connection_post(fw_connection *connection, fw_parcel *parcel);
+/* The same for a chain (fw_outbox_post_chain) of so many bytes, which answers nothing. */
+void fw_connection_post_chain(fw_connection *connection, fw_parcel *newest, fw_parcel *oldest,
+                              size_t bytes);
 /* The first call closes, any thread, where post is allowed. */
 void fw_connection_close(fw_connection *connection, fw_closed_by why);
 /* "10.1.2.3:5555", for people. */
 void fw_connection_peer(const fw_connection *connection, char out[FW_PEER_MAX]);
+
+/* A guarded peer has said who he is, and belongs to this owner (not NULL). Where post is allowed,
+ * once. */
+void fw_connection_introduce(fw_connection *connection, void *owner);
+/* NULL: not introduced. */
+void *fw_connection_owner(const fw_connection *connection);
+/* From now on reading from this one also stops while that other one has too many bytes unsent. */
+void fw_connection_follow(fw_connection *connection, uint64_t other);
 
 /* deliver only: so many more answers are due. */
 void fw_connection_expect(fw_connection *connection, uint32_t answers);

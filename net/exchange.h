@@ -29,7 +29,9 @@ typedef enum fw_role {
     FW_ROLE_QUERIES,
     FW_ROLE_REGISTRATIONS,
     FW_ROLE_BUS,
-    FW_ROLE_PUB
+    FW_ROLE_PUB,
+    FW_ROLE_PULL, /* pipes to us */
+    FW_ROLE_PUSH  /* pipes that we dial */
 } fw_role;
 
 typedef struct fw_limits {
@@ -47,6 +49,7 @@ typedef struct fw_slot {
 typedef struct fw_traffic {
     fw_atomic(uint64_t) accepted, refused_connections, accept_failures;
     fw_atomic(uint64_t) handshakes_failed, closed_stalled, closed_protocol;
+    fw_atomic(uint64_t) greetings_refused;
     fw_atomic(uint64_t) messages_in, messages_out, bytes_in, bytes_out, answers_dropped;
 } fw_traffic;
 
@@ -65,6 +68,8 @@ typedef struct fw_exchange {
     size_t used;         /* slots that have an owner */
     fw_gather *gathers;  /* egress: one per thread that ever answered */
     fw_connection *doomed;
+    struct fw_errand *errands; /* the reaper's, by due time */
+    size_t errands_open;       /* also the one that runs */
     bool reaper_stops;
     pthread_t reaper;
 } fw_exchange;

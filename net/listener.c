@@ -43,7 +43,7 @@ static void on_accepted(void *argument)
         return;
     } else {
         /* Relaxed: figures to be shown. */
-        if (fw_connection_open(listener->port, nng_aio_get_output(listener->accept, 0)) == 0)
+        if (fw_connection_open(NULL, listener->port, nng_aio_get_output(listener->accept, 0)) == 0)
             fw_add_relaxed(&traffic->accepted, 1);
         else
             fw_add_relaxed(&traffic->refused_connections, 1);

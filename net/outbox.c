@@ -68,14 +68,19 @@ void fw_outbox_init(fw_outbox *outbox)
 
 bool fw_outbox_post(fw_outbox *outbox, fw_parcel *parcel)
 {
-    FW_ASSERT(parcel->len > 0 && parcel->len <= parcel->capacity);
+    return fw_outbox_post_chain(outbox, parcel, parcel);
+}
+
+bool fw_outbox_post_chain(fw_outbox *outbox, fw_parcel *newest, fw_parcel *oldest)
+{
+    FW_ASSERT(newest->len > 0 && newest->len <= newest->capacity);
     /* Relaxed: the compare and swap decides. */
     fw_parcel *seen = fw_load_relaxed(&outbox->word);
     do {
-        parcel->next = seen == &busy ? NULL : seen;
-        /* [outbox-posted] release: the parcel's content and link, to the sender.
+        oldest->next = seen == &busy ? NULL : seen;
+        /* [outbox-posted] release: the parcels' content and links, to the sender.
          * [outbox-idle] acquire: whoever becomes the sender sees what the last one left behind. */
-    } while (!fw_cas_acq_rel(&outbox->word, &seen, parcel));
+    } while (!fw_cas_acq_rel(&outbox->word, &seen, newest));
     return seen == NULL;
 }
 

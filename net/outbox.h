@@ -60,6 +60,8 @@ typedef struct fw_outbox {
 void fw_outbox_init(fw_outbox *outbox);
 /* Any thread. True: the caller has the duty to send now. */
 bool fw_outbox_post(fw_outbox *outbox, fw_parcel *parcel);
+/* The same for a chain: from the newest, by next, to the oldest. They stay together. */
+bool fw_outbox_post_chain(fw_outbox *outbox, fw_parcel *newest, fw_parcel *oldest);
 /* The sender: everything that waits, oldest first. NULL: nothing does, and the duty has ended. */
 fw_parcel *fw_outbox_collect(fw_outbox *outbox);
 /* Frees what waits. Nobody else may use the outbox any more. */

@@ -1,7 +1,10 @@
 /* net/reaper.c - see net/reaper.h. SPDX-License-Identifier: Apache-2.0 */
 #include "net/reaper.h"
 
+#include <time.h>
+
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/rcu.h"
 #include "fastworker/types.h"
 #include "net/connection.h"
@@ -11,26 +14,62 @@ static void reclaim(void *connection)
     fw_connection_destroy(connection);
 }
 
+/* The first errand that is due; taken off the list. Under the lock. */
+static fw_errand *take_errand(fw_exchange *exchange)
+{
+    fw_errand *first = exchange->errands;
+    if (!first || fw_now_ns() < first->due_ns)
+        return NULL;
+    exchange->errands = first->next;
+    return first;
+}
+
+/* Until something changes, or the first errand is due. Under the lock. */
+static void wait_for_work(fw_exchange *exchange)
+{
+    const fw_errand *first = exchange->errands;
+    if (!first) {
+        pthread_cond_wait(&exchange->changed, &exchange->lock);
+        return;
+    }
+    int64_t due_ns = first->due_ns;
+    struct timespec at = {(time_t)(due_ns / FW_NS_PER_S), (long)(due_ns % FW_NS_PER_S)};
+    pthread_cond_timedwait(&exchange->changed, &exchange->lock, &at);
+}
+
+static void bury(fw_connection *doomed)
+{
+    while (doomed) {
+        fw_connection *next = *fw_connection_link(doomed);
+        fw_connection_quiesce(doomed);
+        fw_rcu_retire(doomed, reclaim);
+        doomed = next;
+    }
+    fw_rcu_flush();
+}
+
 static void *reap(void *argument)
 {
     fw_exchange *exchange = argument;
     pthread_mutex_lock(&exchange->lock);
     for (;;) {
-        while (!exchange->doomed && !exchange->reaper_stops)
-            pthread_cond_wait(&exchange->changed, &exchange->lock);
         fw_connection *doomed = exchange->doomed;
-        if (!doomed)
-            break;
         exchange->doomed = NULL;
-        pthread_mutex_unlock(&exchange->lock);
-        while (doomed) {
-            fw_connection *next = *fw_connection_link(doomed);
-            fw_connection_quiesce(doomed);
-            fw_rcu_retire(doomed, reclaim);
-            doomed = next;
+        fw_errand *errand = take_errand(exchange);
+        if (!doomed && !errand && exchange->reaper_stops)
+            break;
+        if (!doomed && !errand) {
+            wait_for_work(exchange);
+            continue;
         }
-        fw_rcu_flush();
+        pthread_mutex_unlock(&exchange->lock);
+        if (doomed)
+            bury(doomed);
+        if (errand)
+            errand->run(errand);
         pthread_mutex_lock(&exchange->lock);
+        if (errand && --exchange->errands_open == 0)
+            pthread_cond_broadcast(&exchange->changed);
     }
     pthread_mutex_unlock(&exchange->lock);
     return NULL;
@@ -45,7 +84,7 @@ int fw_reaper_start(fw_exchange *exchange)
 void fw_reaper_stop(fw_exchange *exchange)
 {
     pthread_mutex_lock(&exchange->lock);
-    while (exchange->used > 0)
+    while (exchange->used > 0 || exchange->errands_open > 0)
         pthread_cond_wait(&exchange->changed, &exchange->lock);
     exchange->reaper_stops = true;
     pthread_cond_broadcast(&exchange->changed);
@@ -60,6 +99,20 @@ void fw_reaper_take(fw_exchange *exchange, fw_connection *connection)
     pthread_mutex_lock(&exchange->lock);
     *fw_connection_link(connection) = exchange->doomed;
     exchange->doomed = connection;
+    pthread_cond_broadcast(&exchange->changed);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void fw_reaper_send(fw_exchange *exchange, fw_errand *errand, int64_t due_ns)
+{
+    errand->due_ns = due_ns;
+    pthread_mutex_lock(&exchange->lock);
+    fw_errand **link = &exchange->errands;
+    while (*link && (*link)->due_ns <= due_ns)
+        link = &(*link)->next;
+    errand->next = *link;
+    *link = errand;
+    exchange->errands_open++;
     pthread_cond_broadcast(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
 }

@@ -9,11 +9,20 @@
 
 #include "net/exchange.h"
 
+/* Something to be done on the reaper's thread. Embedded; the reaper's until run is called. */
+typedef struct fw_errand {
+    struct fw_errand *next;
+    int64_t due_ns;
+    void (*run)(struct fw_errand *errand); /* may free it */
+} fw_errand;
+
 /* 0 or -FW_ENOMEM. */
 int fw_reaper_start(fw_exchange *exchange);
-/* Waits for the last connection, then ends the thread. */
+/* Waits for the last connection and the last errand, then ends the thread. */
 void fw_reaper_stop(fw_exchange *exchange);
 /* Any thread, a callback included; once per connection, which was withdrawn before. Only queues. */
 void fw_reaper_take(fw_exchange *exchange, fw_connection *connection);
+/* Any thread, a callback included: run is called once, at due_ns or later. */
+void fw_reaper_send(fw_exchange *exchange, fw_errand *errand, int64_t due_ns);
 
 #endif
