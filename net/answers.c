@@ -9,12 +9,18 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "net/frame_pipe.h"
 #include "net/message_json.h"
 #include "net/server.h"
 
 static bool is_framed(const fw_reply_to *reply)
 {
     return reply->form == FW_REPLY_FRAME;
+}
+
+static bool is_lease(const fw_reply_to *reply)
+{
+    return reply->form == FW_REPLY_LEASE;
 }
 
 /* => NULL: nobody waits for this answer, or it cannot be written. */
@@ -50,12 +56,33 @@ answer_in_json(fw_gather *gather, const fw_reply_to *reply, const fw_result_view
     send_text(gather, reply, text);
 }
 
+static inline void give_result(fw_gather *gather, const fw_reply_to *reply,
+                               const fw_result_view *result)
+{
+    fw_frame_writer *writer =
+        fw_gather_leases(gather, reply->connection, fw_frame_lease_result_size(result));
+    if (writer)
+        FW_ASSERT(fw_frame_add_lease_result(writer, fw_reply_lease(reply), result));
+}
+
+/* The task comes back without having run. */
+static void give_back(fw_net *net, const fw_reply_to *reply, fw_refusal why)
+{
+    fw_gather *gather = gather_for(net, reply);
+    fw_frame_writer *writer =
+        gather ? fw_gather_leases(gather, reply->connection, FW_FRAME_RETURN_SIZE) : NULL;
+    if (writer)
+        FW_ASSERT(fw_frame_add_return(writer, fw_reply_lease(reply), why));
+}
+
 void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result_view *result)
 {
     fw_gather *gather = gather_for(net, reply);
     if (!gather)
         return;
-    if (FW_UNLIKELY(!is_framed(reply))) {
+    if (is_lease(reply)) {
+        give_result(gather, reply, result);
+    } else if (FW_UNLIKELY(!is_framed(reply))) {
         answer_in_json(gather, reply, result, fw_json_write_result);
     } else if (reply->flags & FW_WANTS_RESULT) {
         fw_frame_writer *writer = fw_gather_frame(gather, reply, fw_frame_result_size(result));
@@ -68,6 +95,8 @@ void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result
 
 void fw_net_answer_accepted(fw_net *net, const fw_reply_to *reply, const fw_result_view *state)
 {
+    if (is_lease(reply))
+        return; /* a lease is a lease until it ends */
     fw_gather *gather = gather_for(net, reply);
     if (!gather)
         return;
@@ -150,6 +179,11 @@ void fw_net_answer_refusal(fw_net *net, const fw_reply_to *reply, fw_span id, fw
                            const char *text)
 {
     FW_ASSERT((unsigned)reason < FW_REFUSALS);
+    if (is_lease(reply)) {
+        fw_net_count_refusal(net, reason);
+        give_back(net, reply, reason);
+        return;
+    }
     if (!is_framed(reply)) {
         fw_net_refuse_json(net, reply, id, reason, text ? text : refusal_sentence(reason), false);
         return;

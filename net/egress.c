@@ -243,6 +243,42 @@ static inline bool joins(const gather_place *place, const fw_reply_to *reply, si
            place->writer.count < FW_FRAME_ITEMS_MAX;
 }
 
+static inline bool joins_leases(const gather_place *place, uint64_t connection, size_t size)
+{
+    return place->connection == connection && place->prefix > 0 &&
+           place->writer.type == FW_FRAME_RESULTS &&
+           place->writer.capacity - place->writer.len >= size &&
+           place->writer.count < FW_FRAME_ITEMS_MAX;
+}
+
+static __attribute__((noinline)) fw_frame_writer *begin_leases(fw_gather *gather,
+                                                               uint64_t connection, size_t size)
+{
+    gather_place *place = place_for(gather, connection);
+    if (joins_leases(place, connection, size))
+        return &place->writer;
+    close_frame(place);
+    if (!make_room(gather, place, PREFIX_MAX + FW_FRAME_HEADER + size)) {
+        fw_reply_to reply = {.connection = connection};
+        fw_gather_give_up(gather, &reply);
+        return NULL;
+    }
+    fw_parcel *parcel = place->parcel;
+    place->prefix = FW_SP_LENGTH_BYTES;
+    place->detoured = false;
+    fw_frame_begin(&place->writer, parcel->bytes + parcel->len + place->prefix,
+                   parcel->capacity - parcel->len - place->prefix, FW_FRAME_RESULTS, 0);
+    return &place->writer;
+}
+
+fw_frame_writer *fw_gather_leases(fw_gather *gather, uint64_t connection, size_t size)
+{
+    gather_place *place = gather->last;
+    return FW_LIKELY(joins_leases(place, connection, size))
+               ? &place->writer
+               : begin_leases(gather, connection, size);
+}
+
 /* Not the connection that was answered last, or its frame is full. */
 static __attribute__((noinline)) fw_frame_writer *
 another_frame(fw_gather *gather, const fw_reply_to *reply, size_t size)

@@ -41,6 +41,9 @@ void fw_gather_message(fw_gather *gather, const fw_reply_to *reply, fw_span body
  * record and then calls fw_gather_recorded. NULL: no memory, or the way back is unknown; the answer
  * is dropped. */
 fw_frame_writer *fw_gather_frame(fw_gather *gather, const fw_reply_to *reply, size_t size);
+/* The writer of a RESULTS frame to that connection, a pipe to a control plane: no request words.
+ * NULL: no memory, and the connection is closed. */
+fw_frame_writer *fw_gather_leases(fw_gather *gather, uint64_t connection, size_t size);
 /* The record is complete; it finishes so many items. */
 void fw_gather_recorded(fw_gather *gather, const fw_reply_to *reply, uint32_t finishes);
 /* An answer that could not be written (no memory): counted, and its connection closed, so that the

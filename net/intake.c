@@ -109,7 +109,9 @@ static void take_json_batch(intake *in, fw_json_tasks *tasks)
     fw_refusal reason = FW_REFUSED_MALFORMED;
     fw_submission *items = batch_room(tasks->count);
     ssize_t count = 0;
-    if (!items) {
+    if (!in->net->ops.submit_batch) {
+        error = "batches: not here";
+    } else if (!items) {
         error = "tasks: more members than a batch may have, or no memory";
         reason = FW_REFUSED_TOO_BIG;
     } else if (is_draining(in)) {
@@ -140,6 +142,10 @@ static void take_frame_batch(intake *in, fw_frame *frame)
     size_t count = 0;
     int err = items ? 0 : FW_ENOMEM;
     const char *error = items ? NULL : "no memory";
+    if (!in->net->ops.submit_batch) {
+        err = FW_EINVAL;
+        error = "batches: not here";
+    }
     fw_connection_expect(in->connection, frame->count);
     if (reply.detour > 0)
         fw_detours_expect(fw_connection_detours(in->connection), reply.detour, frame->count);
@@ -201,7 +207,9 @@ static void take_queries(intake *in, fw_frame *frame)
         if (got == 0)
             return;
         fw_connection_expect(in->connection, 1);
-        if (got > 0) {
+        if (!in->net->ops.query) {
+            fw_net_refuse_items(in->net, &query.reply, 1, FW_EUNKNOWN, "queries: not here");
+        } else if (got > 0) {
             in->net->ops.query(in->net->ops.context, &query);
         } else {
             fw_net_count_refusal(in->net, FW_REFUSED_MALFORMED);

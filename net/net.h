@@ -1,4 +1,5 @@
-/* net/net.h - the network's door, server side: six request ports, discovery, and answers.
+/* net/net.h - the network's door, server side: request ports, discovery, answers, and the PULL port
+ * of the pipes between control plane and subworkers (net/link.h).
  *
  * Every listening port is SP spoken over nng_stream: NNG's own listeners of Debian's 1.5.2 stop
  * when clients leave at the wrong moment (docs/decisions). One read yields many requests, which go
@@ -23,6 +24,7 @@ typedef struct fw_net_ops {
     /* A batch was refused because of a member: these are the ids that could be read, and the answer
      * that was given. May be NULL. */
     void (*batch_refused)(void *context, const fw_span *ids, size_t count, const char *error);
+    /* These three and batches may be NULL in a subworker: what asks for them is refused. */
     void (*query)(void *context, const fw_query *query);
     void (*registration)(void *context, const fw_registration *registration);
     /* A subworker's: its control plane wants these ended, or back if they do not run. May be NULL
@@ -38,15 +40,18 @@ typedef enum fw_net_kind { FW_NET_CONTROL_PLANE = 0, FW_NET_SUBWORKER } fw_net_k
 
 typedef struct fw_net_config {
     fw_net_kind kind;
-    const char *worker_id;         /* no ':' */
-    const char *base_address;      /* tcp://host:port; ports +0..+5 are taken; port 0: any */
+    const char *worker_id; /* no ':' */
+    /* tcp://host:port; ports +0..+5 are taken, port 0: any. Of a subworker +0..+3; port 0, or
+     * "auto": the first four in a row that are free from 5561 on, at that host, or loopback. */
+    const char *base_address;
     const char *discovery_address; /* tcp://host:port */
     const char *advertise_address; /* NULL: derived from base_address */
     unsigned management_port;      /* 0: base + 5; another one is served beside it */
     unsigned native_pub_port;      /* 0: discovery + 1, or a free one */
     unsigned pull_port;            /* 0: discovery + 2 or a free one; of a subworker: any */
-    const char *epoch;             /* names this run; borrowed */
-    size_t message_max;            /* bytes of one SP message */
+    const char *epoch;             /* names this run; NULL: made up */
+    const char *token;  /* asked of those who dial the PULL port, told to those we dial; or NULL */
+    size_t message_max; /* bytes of one SP message */
     size_t connections_max;
     size_t open_requests_max; /* per connection, before its reading stops */
     size_t unsent_bytes_max;  /* per connection, before its reading stops */
@@ -64,7 +69,7 @@ int fw_net_start(fw_net **out, char *error, size_t error_capacity, const fw_net_
 void fw_net_drain(fw_net *net);
 /* Waits until everything that was answered has been sent, at most limit_ns. */
 void fw_net_settle(fw_net *net, int64_t limit_ns);
-/* Sends what is gathered (at most limit_ns), closes everything, frees. */
+/* Sends what is gathered (at most limit_ns), closes everything, frees. Links are closed before. */
 void fw_net_stop(fw_net *net, int64_t limit_ns);
 
 /* Answers. Any thread; copied before they return; gathered per thread until fw_net_flush or 16 KiB.
@@ -98,9 +103,15 @@ typedef struct fw_net_stats {
     uint64_t messages_in, messages_out, bytes_in, bytes_out, answers_dropped;
     uint64_t refused[FW_REFUSALS];
     uint64_t callbacks_sent, callbacks_failed, announcements;
+    uint64_t greetings_refused; /* pipes of peers with a wrong token, epoch or name */
+    size_t links;
 } fw_net_stats;
 void fw_net_snapshot(fw_net *net, fw_net_stats *out);
-/* The address that is announced. Borrowed until fw_net_stop. */
+/* The address that is announced. Borrowed until fw_net_stop, as are the next three. */
 const char *fw_net_address(const fw_net *net);
+const char *fw_net_epoch(const fw_net *net);
+/* The PULL port, as others dial it: where a control plane takes results, and a subworker tasks. */
+const char *fw_net_results_address(const fw_net *net);
+const char *fw_net_pull_address(const fw_net *net);
 
 #endif

@@ -1,6 +1,6 @@
 /* net/server.c - the network room's life: bind everything or nothing, drain, stop.
  *
- * Order of building: limits and table, ports, discovery, callbacks, and only then the first accept.
+ * Order of building: limits and table, callbacks, ports, discovery, and only then the first accept.
  * Torn down in reverse: no new peers, what is gathered goes out, connections close, threads end.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/server.h"
@@ -20,16 +20,13 @@
 #include "base/rcu.h"
 #include "net/callback.h"
 #include "net/discovery.h"
-#include "net/intake.h"
+#include "net/links.h"
 #include "net/message_json.h"
-#include "net/sp.h"
+#include "net/ports.h"
 
 enum {
     DESCRIPTORS_KEPT = 64, /* for listeners, files, libraries */
-    BASE_TRIES = 64,       /* when any base port will do: six in a row, below those that the */
-    BASE_FIRST = 10000,    /* kernel gives to outgoing connections, which may linger */
-    BASE_COUNT = 22000,
-    STOP_LOOK_MS = 2 /* between two looks at what is still to be sent */
+    STOP_LOOK_MS = 2       /* between two looks at what is still to be sent */
 };
 
 void fw_net_config_default(fw_net_config *config)
@@ -47,98 +44,6 @@ void fw_net_config_default(fw_net_config *config)
     };
 }
 
-/* ---- Ports ---- */
-
-static fw_role role_of(unsigned place)
-{
-    if (place < FW_QUERY_PORT)
-        return FW_ROLE_TASKS;
-    return place == FW_QUERY_PORT ? FW_ROLE_QUERIES : FW_ROLE_REGISTRATIONS;
-}
-
-static int open_port(fw_net *net, unsigned place, const char **reason, fw_tcp_address address)
-{
-    fw_port *port = &net->ports[place];
-    *port = (fw_port){.exchange = &net->exchange,
-                      .context = net,
-                      .role = role_of(place),
-                      .protocol = FW_SP_REP0,
-                      .deliver = fw_intake_deliver};
-    char text[FW_TCP_ADDRESS_MAX];
-    fw_tcp_address_format(text, &address);
-    int err = fw_listener_create(&net->listeners[place], reason, port, text);
-    if (err == 0)
-        port->bound = fw_listener_bound(net->listeners[place]);
-    return err;
-}
-
-static void close_ports(fw_net *net)
-{
-    for (unsigned i = 0; i < FW_PORTS_MAX; i++) {
-        fw_listener_destroy(net->listeners[i]);
-        net->listeners[i] = NULL;
-    }
-}
-
-/* The six ports in a row. *failed: the address that could not be had. */
-static int open_row(fw_net *net, const char **reason, fw_tcp_address *failed,
-                    const fw_tcp_address *base)
-{
-    *failed = *base;
-    for (unsigned i = 0; i < FW_PORTS; i++) {
-        if (i > 0)
-            failed->port = net->ports[0].bound + i;
-        if (failed->port > 65535) {
-            *reason = "there are no six ports from here on";
-            return -FW_EINVAL;
-        }
-        int err = open_port(net, i, reason, *failed);
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
-static int open_ports(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
-{
-    fw_tcp_address base, failed;
-    fw_span text = {config->base_address, strlen(config->base_address)};
-    if (fw_tcp_address_parse(&base, text) < 0) {
-        snprintf(error, error_capacity, "%s: not a tcp://host:port address", config->base_address);
-        return -FW_EINVAL;
-    }
-    const char *reason = "";
-    bool any = base.port == 0;
-    int err = -FW_EPERM;
-    for (int i = 0; err != 0 && i < (any ? BASE_TRIES : 1); i++) {
-        close_ports(net);
-        if (any)
-            base.port = BASE_FIRST + (unsigned)(fw_key_random().low % BASE_COUNT);
-        err = open_row(net, &reason, &failed, &base);
-    }
-    unsigned management = config->management_port;
-    if (err == 0 && management > 0 && management != net->ports[FW_REGISTRATION_PORT].bound) {
-        failed.port = management;
-        err = open_port(net, FW_PORTS, &reason, failed);
-    }
-    if (err < 0) {
-        char at[FW_TCP_ADDRESS_MAX];
-        fw_tcp_address_format(at, &failed);
-        snprintf(error, error_capacity, "%s: %s", at, reason);
-        return err;
-    }
-    base.port = net->ports[0].bound;
-    bool replaced = fw_tcp_address_make_reachable(&base);
-    if (config->advertise_address)
-        snprintf(net->address, sizeof net->address, "%s", config->advertise_address);
-    else
-        fw_tcp_address_format(net->address, &base);
-    if (replaced && !config->advertise_address)
-        fw_log(FW_LOG_INFO, "net.address", "%s is announced as %s", config->base_address,
-               net->address);
-    return 0;
-}
-
 /* ---- Start ---- */
 
 static int check(char *error, size_t error_capacity, const fw_net_config *config)
@@ -146,6 +51,14 @@ static int check(char *error, size_t error_capacity, const fw_net_config *config
     const char *wrong = NULL;
     if (!config->worker_id || !*config->worker_id || strchr(config->worker_id, ':'))
         wrong = "worker id: a text without ':'";
+    else if (config->kind != FW_NET_CONTROL_PLANE && config->kind != FW_NET_SUBWORKER)
+        wrong = "kind: control plane or subworker";
+    else if (strlen(config->worker_id) > FW_ID_MAX)
+        wrong = "worker id: at most 255 bytes";
+    else if (config->epoch && strlen(config->epoch) > FW_ID_MAX)
+        wrong = "epoch: at most 255 bytes";
+    else if (config->token && strlen(config->token) > FW_TOKEN_MAX)
+        wrong = "token: at most 1024 bytes";
     else if (!config->base_address || !config->discovery_address)
         wrong = "base address, discovery address: tcp://host:port";
     else if (config->advertise_address && strlen(config->advertise_address) >= FW_TCP_ADDRESS_MAX)
@@ -180,11 +93,9 @@ static size_t affordable(size_t connections_max)
     return most;
 }
 
-static int set_up(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
+static int set_up_discovery(fw_net *net, char *error, size_t error_capacity,
+                            const fw_net_config *config)
 {
-    int err = open_ports(net, error, error_capacity, config);
-    if (err < 0)
-        return err;
     fw_discovery_config discovery = {
         .worker_id = config->worker_id,
         .address = net->address,
@@ -193,21 +104,33 @@ static int set_up(fw_net *net, char *error, size_t error_capacity, const fw_net_
         .base_port = net->ports[0].bound,
         .management_port = config->management_port,
     };
-    err = fw_callbacks_start(&net->callbacks);
+    return fw_discovery_start(&net->discovery, error, error_capacity, &net->exchange, &discovery);
+}
+
+static int set_up(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
+{
+    int err = fw_links_start(&net->links, net);
+    if (err == 0)
+        err = fw_callbacks_start(&net->callbacks);
     if (err < 0) {
         snprintf(error, error_capacity, "%s", fw_strerror(err));
         return err;
     }
-    return fw_discovery_start(&net->discovery, error, error_capacity, &net->exchange, &discovery);
+    err = fw_ports_open(net, error, error_capacity, config);
+    if (err == 0 && config->kind == FW_NET_CONTROL_PLANE)
+        err = set_up_discovery(net, error, error_capacity, config);
+    return err == 0 ? fw_ports_open_pull(net, error, error_capacity, config) : err;
 }
 
 static void tear_down(fw_net *net)
 {
-    close_ports(net);
+    fw_ports_close(net);
     if (net->discovery)
         fw_discovery_silence(net->discovery);
     fw_callbacks_stop(net->callbacks, 0);
+    fw_links_stop(net->links);
     fw_exchange_fini(&net->exchange);
+    fw_links_destroy(net->links);
     fw_discovery_destroy(net->discovery);
     free(net);
 }
@@ -230,6 +153,13 @@ static int start(fw_net **out, char *error, size_t error_capacity, const fw_net_
         return -FW_ENOMEM;
     }
     net->ops = *ops;
+    net->kind = config->kind;
+    snprintf(net->worker_id, sizeof net->worker_id, "%s", config->worker_id);
+    snprintf(net->token, sizeof net->token, "%s", config->token ? config->token : "");
+    if (config->epoch)
+        snprintf(net->epoch, sizeof net->epoch, "%s", config->epoch);
+    else
+        fw_key_format(net->epoch, fw_key_random());
     int err = set_up(net, error, error_capacity, config);
     if (err < 0) {
         tear_down(net);
@@ -237,9 +167,7 @@ static int start(fw_net **out, char *error, size_t error_capacity, const fw_net_
     }
     /* The table's functions may answer, so their owner has the net before the first call. */
     *out = net;
-    for (unsigned i = 0; i < FW_PORTS_MAX; i++)
-        if (net->listeners[i])
-            fw_listener_run(net->listeners[i]);
+    fw_ports_run(net);
     return 0;
 }
 
@@ -247,7 +175,9 @@ int fw_net_start(fw_net **out, char *error, size_t error_capacity, const fw_net_
                  const fw_net_ops *ops)
 {
     FW_ASSERT(out && error && error_capacity > 0);
-    FW_ASSERT(ops->submit && ops->submit_batch && ops->query && ops->registration);
+    FW_ASSERT(ops->submit);
+    FW_ASSERT(config->kind == FW_NET_SUBWORKER ||
+              (ops->submit_batch && ops->query && ops->registration));
     int err = check(error, error_capacity, config);
     if (err < 0)
         return err;
@@ -266,7 +196,8 @@ void fw_net_drain(fw_net *net)
 {
     /* Relaxed: a task that comes at the very moment may go either way. */
     fw_store_relaxed(&net->draining, true);
-    fw_discovery_hide(net->discovery);
+    if (net->discovery)
+        fw_discovery_hide(net->discovery);
 }
 
 static void count_unsent(void *context, fw_connection *connection)
@@ -304,8 +235,9 @@ void fw_net_stop(fw_net *net, int64_t limit_ns)
         return;
     fw_net_drain(net);
     int64_t until = fw_now_ns() + limit_ns;
-    close_ports(net);
-    fw_discovery_silence(net->discovery);
+    fw_ports_close(net);
+    if (net->discovery)
+        fw_discovery_silence(net->discovery);
     settle_until(net, until);
     int64_t left = until - fw_now_ns();
     fw_callbacks_stop(net->callbacks, left > 0 ? left : 0);
@@ -332,12 +264,30 @@ void fw_net_callback(fw_net *net, const fw_result_view *result)
 
 void fw_net_publish(fw_net *net, const char *event, fw_span json)
 {
-    fw_discovery_publish(net->discovery, event, json);
+    if (net->discovery)
+        fw_discovery_publish(net->discovery, event, json);
 }
 
 const char *fw_net_address(const fw_net *net)
 {
     return net->address;
+}
+
+const char *fw_net_epoch(const fw_net *net)
+{
+    return net->epoch;
+}
+
+const char *fw_net_results_address(const fw_net *net)
+{
+    FW_ASSERT(net->kind == FW_NET_CONTROL_PLANE);
+    return net->pull_address;
+}
+
+const char *fw_net_pull_address(const fw_net *net)
+{
+    FW_ASSERT(net->kind == FW_NET_SUBWORKER);
+    return net->pull_address;
 }
 
 void fw_net_snapshot(fw_net *net, fw_net_stats *out)
@@ -356,8 +306,11 @@ void fw_net_snapshot(fw_net *net, fw_net_stats *out)
         .bytes_in = fw_load_relaxed(&traffic->bytes_in),
         .bytes_out = fw_load_relaxed(&traffic->bytes_out),
         .answers_dropped = fw_load_relaxed(&traffic->answers_dropped),
-        .announcements = fw_discovery_announcements(net->discovery),
+        .greetings_refused = fw_load_relaxed(&traffic->greetings_refused),
+        .links = fw_links_count(net->links),
     };
+    if (net->discovery)
+        out->announcements = fw_discovery_announcements(net->discovery);
     fw_callbacks_count(net->callbacks, &out->callbacks_sent, &out->callbacks_failed);
     for (int i = 0; i < FW_REFUSALS; i++)
         out->refused[i] = fw_load_relaxed(&net->refused[i]);

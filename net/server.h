@@ -10,24 +10,40 @@
 
 #include "net/address.h"
 #include "net/egress.h"
+#include "net/link.h"
 #include "net/listener.h"
 #include "net/net.h"
 
 typedef struct fw_discovery fw_discovery;
 typedef struct fw_callbacks fw_callbacks;
+typedef struct fw_links fw_links;
 
-/* Four for tasks, one for queries, one for registrations, and perhaps another one for those. */
-enum { FW_QUERY_PORT = 4, FW_REGISTRATION_PORT = 5, FW_PORTS = 6, FW_PORTS_MAX = 7 };
+/* Four for tasks, one for queries, one for registrations, and perhaps another one for those; last
+ * the one for pipes. A subworker has those for tasks and the last one. */
+enum {
+    FW_QUERY_PORT = 4,
+    FW_REGISTRATION_PORT = 5,
+    FW_OTHER_REGISTRATION_PORT = 6,
+    FW_PULL_PORT = 7,
+    FW_PORTS_MAX = 8
+};
+enum { FW_TOKEN_MAX = 1024 };
 
 struct fw_net {
     /* Immutable after start. */
+    fw_net_kind kind;
     fw_net_ops ops;
+    fw_link_ops link_ops; /* set before the first link */
+    char worker_id[FW_ID_MAX + 1], epoch[FW_ID_MAX + 1];
+    char token[FW_TOKEN_MAX + 1]; /* "": none is asked for */
     fw_port ports[FW_PORTS_MAX];
     fw_listener *listeners[FW_PORTS_MAX];
-    char address[FW_TCP_ADDRESS_MAX]; /* as announced */
+    char address[FW_TCP_ADDRESS_MAX];      /* as announced */
+    char pull_address[FW_TCP_ADDRESS_MAX]; /* as told to peers */
     fw_exchange exchange;
     fw_discovery *discovery;
     fw_callbacks *callbacks;
+    fw_links *links;
     /* Shared, atomic. */
     fw_atomic(bool) draining;
     fw_atomic(uint64_t) refused[FW_REFUSALS];

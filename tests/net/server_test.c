@@ -1,5 +1,5 @@
-/* server_test.c - net/server.c, net/intake.c, net/answers.c: six ports with real peers, JSON and
- * errors. (Native frames: native_test.c.) SPDX-License-Identifier: Apache-2.0 */
+/* server_test.c - net/server.c, net/ports.c, net/intake.c, net/answers.c: six ports with real
+ * peers, JSON and errors. (Native frames: native_test.c.) SPDX-License-Identifier: Apache-2.0 */
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 

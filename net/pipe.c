@@ -1,0 +1,175 @@
+/* net/pipe.c - see net/pipe.h.
+ *
+ * A pipe ends on the reaper's thread, by one of two ways: its dialing failed (an errand), or its
+ * connection is gone. It is freed a moment later, because NNG lets go of a failed connection on a
+ * thread of its own, which still holds on to our dialer. SPDX-License-Identifier: Apache-2.0 */
+#include "net/pipe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <nng/nng.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "net/reaper.h"
+#include "net/sp.h"
+
+#define REST_NS (100 * FW_NS_PER_MS)
+
+struct fw_pipe {
+    /* Immutable after dial. */
+    fw_exchange *exchange;
+    fw_pipe_ops ops;
+    fw_port port;
+    nng_stream_dialer *dialer;
+    nng_aio *dial;
+    /* The reaper's. */
+    fw_errand errand;
+    /* NNG's, until the errand. */
+    bool ready;
+    char why[96];
+    /* Under lock. */
+    pthread_mutex_t lock;
+    bool closing;
+    uint64_t number; /* of the connection; 0: none yet */
+};
+
+static void destroy(fw_pipe *pipe)
+{
+    nng_aio_free(pipe->dial);
+    nng_stream_dialer_free(pipe->dialer);
+    pthread_mutex_destroy(&pipe->lock);
+    free(pipe);
+}
+
+static void end_rest(fw_errand *errand)
+{
+    destroy((fw_pipe *)((char *)errand - offsetof(fw_pipe, errand)));
+}
+
+/* The reaper's: nothing is called any more after it. */
+static void finish(fw_pipe *pipe)
+{
+    nng_aio_stop(pipe->dial);
+    pipe->ops.closed(pipe->ops.context, pipe->ready ? NULL : pipe->why);
+    pipe->errand.run = end_rest;
+    fw_reaper_send(pipe->exchange, &pipe->errand, fw_now_ns() + REST_NS);
+}
+
+static void end_failed(fw_errand *errand)
+{
+    finish((fw_pipe *)((char *)errand - offsetof(fw_pipe, errand)));
+}
+
+/* ---- The connection's ---- */
+
+static void on_ready(const fw_port *port, fw_connection *connection)
+{
+    fw_pipe *pipe = port->context;
+    pipe->ready = true;
+    pipe->ops.ready(pipe->ops.context, connection);
+}
+
+/* A PULL says nothing. */
+static ssize_t on_bytes(const fw_port *port, fw_connection *connection, const unsigned char *bytes,
+                        size_t len)
+{
+    (void)port, (void)connection, (void)bytes, (void)len;
+    return -1;
+}
+
+static bool on_stalled(const fw_port *port, fw_connection *connection)
+{
+    fw_pipe *pipe = port->context;
+    (void)connection;
+    return pipe->ops.patient && pipe->ops.patient(pipe->ops.context);
+}
+
+static void on_gone(const fw_port *port, fw_connection *connection)
+{
+    (void)connection;
+    finish(port->context);
+}
+
+/* ---- Dialing ---- */
+
+static void fail(fw_pipe *pipe, const char *why)
+{
+    snprintf(pipe->why, sizeof pipe->why, "%s", why);
+    pipe->errand.run = end_failed;
+    fw_reaper_send(pipe->exchange, &pipe->errand, 0);
+}
+
+/* => NULL: it is a connection now, or why not. */
+static const char *connect_stream(fw_pipe *pipe, nng_stream *stream)
+{
+    if (pipe->closing) {
+        nng_stream_free(stream);
+        return "closed while dialing";
+    }
+    nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
+    nng_stream_set_bool(stream, NNG_OPT_TCP_KEEPALIVE, true);
+    int err = fw_connection_open(&pipe->number, &pipe->port, stream);
+    return err < 0 ? fw_strerror(err) : NULL;
+}
+
+static void on_dialed(void *argument)
+{
+    fw_pipe *pipe = argument;
+    int failure = nng_aio_result(pipe->dial);
+    if (failure != 0) {
+        fail(pipe, nng_strerror(failure));
+        return;
+    }
+    pthread_mutex_lock(&pipe->lock);
+    const char *why = connect_stream(pipe, nng_aio_get_output(pipe->dial, 0));
+    pthread_mutex_unlock(&pipe->lock);
+    if (why)
+        fail(pipe, why);
+}
+
+fw_pipe *fw_pipe_dial(fw_exchange *exchange, const char *address, int64_t limit_ns,
+                      const fw_pipe_ops *ops)
+{
+    fw_pipe *pipe = calloc(1, sizeof *pipe);
+    if (!pipe)
+        return NULL;
+    pipe->exchange = exchange;
+    pipe->ops = *ops;
+    pipe->port = (fw_port){.exchange = exchange,
+                           .context = pipe,
+                           .role = FW_ROLE_PUSH,
+                           .protocol = FW_SP_PUSH0,
+                           .ready = on_ready,
+                           .deliver = on_bytes,
+                           .patient = on_stalled,
+                           .gone = on_gone};
+    FW_ASSERT(pthread_mutex_init(&pipe->lock, NULL) == 0);
+    if (nng_aio_alloc(&pipe->dial, on_dialed, pipe) != 0 ||
+        nng_stream_dialer_alloc(&pipe->dialer, address) != 0) {
+        destroy(pipe);
+        return NULL;
+    }
+    nng_aio_set_timeout(pipe->dial, (nng_duration)(limit_ns / FW_NS_PER_MS));
+    nng_stream_dialer_dial(pipe->dialer, pipe->dial);
+    return pipe;
+}
+
+void fw_pipe_close(fw_pipe *pipe)
+{
+    pthread_mutex_lock(&pipe->lock);
+    pipe->closing = true;
+    uint64_t number = pipe->number;
+    pthread_mutex_unlock(&pipe->lock);
+    if (number == 0) {
+        nng_stream_dialer_close(pipe->dialer);
+        return;
+    }
+    fw_rcu_read_lock();
+    fw_connection *connection = fw_exchange_find(pipe->exchange, number);
+    if (connection)
+        fw_connection_close(connection, FW_CLOSED_BY_US);
+    fw_rcu_read_unlock();
+}
