@@ -44,21 +44,22 @@ enum {
     CODE_HAS_IDS = 0x80 /* ACCEPTED */
 };
 
-/* Item of TASKS: lease 8, limit in ns 8, attempt 4; then an item of SUBMIT. */
-enum { TASK_HEAD = 20 };
+/* Item of TASKS: lease 8, limit in ns 8, attempt 2, bits 2 (1: isolate); then an item of SUBMIT. */
+enum { TASK_HEAD = 20, TASK_ISOLATE = 1 };
 
 /* Item of ORDERS: kind 1, id length 1 (0: a UUID of 16 bytes), zero 2, lease 8; then the id. */
 enum { ORDER_HEAD = 12 };
 
-/* Record of RESULTS: lease 8, kind 1, code 1, zero 2, length 4; then by the kind:
- * RESULT    (length of the result; code as in ANSWER) started 8, finished 8, ran 8 (negative: not
- *           told); error length 4, extras length 4 by the bits; result, error, extras.
- * RETURN    (length of the extras; code: why) extras. */
+/* Record of RESULTS: lease 8, kind 1, code 1, bits 2, length 4; then by the kind:
+ * RESULT    (length of the result; code as in ANSWER; bit 1: crashed) started 8, finished 8, ran 8
+ * (negative: not told); error length 4, extras length 4 by the bits; result, error, extras. RETURN
+ * (length of the extras; code: why) extras. */
 enum {
     LEASE_HEAD = 16,
     LEASE_RESULT_HEAD = 40,
     LEASE_RESULT = 1,
     LEASE_RETURN = 2,
+    LEASE_CRASHED = 1,
     WHY_FULL = 1,
     WHY_DRAINING = 2,
     WHY_UNKNOWN_NAME = 3,

@@ -33,7 +33,9 @@ bool fw_frame_add_task(fw_frame_writer *writer, const fw_assignment *assignment)
         return false;
     store64(at, assignment->lease);
     store64(at + 8, s->timeout_ns > 0 ? (uint64_t)s->timeout_ns : 0);
-    store32(at + 16, assignment->attempt);
+    store16(at + 16,
+            (uint16_t)(assignment->attempt < UINT16_MAX ? assignment->attempt : UINT16_MAX));
+    store16(at + 18, s->isolate ? TASK_ISOLATE : 0);
     at = put_item(at + TASK_HEAD, s, kwargs, extras);
     if (FW_UNLIKELY(extras > 0))
         at = put_extra(at, EXTRA_TEXT_ID, s->id.ptr, s->id.len);
@@ -132,7 +134,7 @@ bool fw_frame_add_lease_result(fw_frame_writer *writer, uint64_t lease,
     store64(at, lease);
     at[8] = LEASE_RESULT;
     at[9] = (unsigned char)((unsigned)result->status | (error ? CODE_HAS_ERROR : 0));
-    store16(at + 10, 0);
+    store16(at + 10, result->crashed ? LEASE_CRASHED : 0);
     store32(at + 12, (uint32_t)result->result.len);
     store64(at + 16, (uint64_t)started);
     store64(at + 24, (uint64_t)finished);
@@ -201,6 +203,7 @@ static const unsigned char *take_end(fw_lease_result *out, const unsigned char *
     int64_t ran_ns = (int64_t)load64(at + 32);
     out->returned = false;
     out->view.status = (fw_state)(code & CODE_STATE);
+    out->view.crashed = load16(at + 10) != 0;
     out->view.started_wall_ns = (int64_t)load64(at + 16);
     out->view.finished_wall_ns = (int64_t)load64(at + 24);
     out->accounted = ran_ns >= 0;

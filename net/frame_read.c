@@ -87,7 +87,7 @@ static uint64_t record_bytes(const unsigned char *at, uint64_t left)
 
 static uint64_t task_bytes(const unsigned char *at, uint64_t left)
 {
-    if (left < TASK_HEAD)
+    if (left < TASK_HEAD || (load16(at + 18) & ~TASK_ISOLATE) != 0)
         return 0;
     uint64_t item = submission_bytes(at + TASK_HEAD, left - TASK_HEAD);
     return item > 0 ? TASK_HEAD + item : 0;
@@ -103,7 +103,7 @@ static uint64_t order_bytes(const unsigned char *at, uint64_t left)
 
 static uint64_t lease_bytes(const unsigned char *at, uint64_t left)
 {
-    if (left < LEASE_HEAD || load16(at + 10) != 0)
+    if (left < LEASE_HEAD || load16(at + 10) > (at[8] == LEASE_RESULT ? LEASE_CRASHED : 0))
         return 0;
     unsigned code = at[9];
     uint64_t need = LEASE_HEAD, body = load32(at + 12);
@@ -366,6 +366,7 @@ static inline void fill_defaults(fw_submission *out, unsigned level, const fw_fr
     out->retry_backoff_max_s = retry_backoff_max_s;
     out->level = (uint8_t)level;
     out->accept_only = (frame->flags & FW_FRAME_WANTS_RESULTS) == 0;
+    out->isolate = false;
     out->reply = frame->reply;
 }
 
@@ -439,7 +440,7 @@ int fw_frame_next_task(fw_frame *frame, fw_submission *out, fw_scratch *scratch)
         return 0;
     const unsigned char *at = frame->at;
     int64_t limit = (int64_t)load64(at + 8);
-    uint32_t attempt = load32(at + 16);
+    unsigned attempt = load16(at + 16);
     frame->at = at + TASK_HEAD;
     unsigned has = frame->at[0] & (ITEM_HAS_ID | ITEM_HAS_KWARGS | ITEM_HAS_EXTRAS);
     int got = FW_LIKELY(has == ITEM_HAS_ID) ? read_submission(frame, out, scratch, ITEM_HAS_ID)
@@ -448,7 +449,8 @@ int fw_frame_next_task(fw_frame *frame, fw_submission *out, fw_scratch *scratch)
     out->accept_only = false;
     out->reply = fw_reply_for_lease(frame->reply.connection, load64(at));
     out->timeout_ns = limit < FW_CENTURY_NS ? limit : FW_CENTURY_NS;
-    out->retry_count = attempt > 0 && attempt <= INT32_MAX ? (int32_t)attempt - 1 : 0;
+    out->retry_count = attempt > 0 ? (int32_t)attempt - 1 : 0;
+    out->isolate = (load16(at + 18) & TASK_ISOLATE) != 0;
     if (FW_LIKELY(got == 1 && limit >= 0 && named))
         return 1;
     if (got == 1)

@@ -76,7 +76,8 @@ void fw_link_hang_up(fw_link *link);
 typedef struct fw_assignment {
     uint64_t lease;
     unsigned attempt;
-    fw_submission task; /* key, id, name, args, kwargs, level, timeout_ns; the rest is not sent */
+    fw_submission task; /* key, id, name, args, kwargs, level, timeout_ns, isolate; the rest is not
+                           sent */
 } fw_assignment;
 /* Packs them into as few frames as possible and posts them. How many were taken: less than count
  * only when the link is down or there is no memory. Any thread, one at a time per link. */

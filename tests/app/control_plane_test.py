@@ -48,7 +48,7 @@ class Peer:
 class Plane:
     def __init__(self, *flags):
         first = free_block(10)
-        self.base, self.gui = f"tcp://127.0.0.1:{first}", first + 8
+        self.base, self.gui = f"tcp://127.0.0.1:{first}", first + 9
         self.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--base-address", self.base, "--discovery-address",
              f"tcp://127.0.0.1:{first + 6}", "--gui-port", str(self.gui), "--task-modules", SAMPLES,

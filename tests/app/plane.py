@@ -54,7 +54,7 @@ class Plane:
     """A control plane of one's own."""
 
     def __init__(self):
-        first = free_block(10)
+        first = free_block(12)
         self.base, self.discovery = f"tcp://127.0.0.1:{first}", f"tcp://127.0.0.1:{first + 8}"
         self.env = {**os.environ, "FASTWORKER_DISCOVERY_ADDRESS": self.discovery}
         self.child = None

@@ -128,6 +128,7 @@ static void tasks_survive(void **state)
     b.task.id = span("job-7");
     b.task.kwargs = span("{\"a\":1}");
     b.task.timeout_ns = 0;
+    b.task.isolate = true;
     fw_frame_begin(&writer, data, sizeof data, FW_FRAME_TASKS, 0);
     size_t before = writer.len;
     assert_true(fw_frame_add_task(&writer, &a));
@@ -144,14 +145,14 @@ static void tasks_survive(void **state)
     assert_span(got.args, a.task.args);
     assert_span(got.kwargs, span("{}"));
     assert_int_equal(got.level, FW_CRITICAL);
-    assert_true(got.timeout_ns == 5 * FW_NS_PER_S && got.retry_count == 2);
+    assert_true(got.timeout_ns == 5 * FW_NS_PER_S && got.retry_count == 2 && !got.isolate);
     assert_true(got.max_retries == 0 && got.eta_wall_ns == 0 && got.callback.len == 0);
     assert_false(got.accept_only);
     assert_int_equal(fw_frame_next_task(&frame, &got, &scratch), 1);
     assert_true(fw_reply_lease(&got.reply) == 2 && fw_key_equal(got.key, b.task.key));
     assert_span(got.id, b.task.id);
     assert_span(got.kwargs, b.task.kwargs);
-    assert_true(got.timeout_ns == 0 && got.retry_count == 0);
+    assert_true(got.timeout_ns == 0 && got.retry_count == 0 && got.isolate);
     assert_int_equal(fw_frame_next_task(&frame, &got, &scratch), 0);
     fw_scratch_fini(&scratch);
 }
@@ -226,7 +227,7 @@ static void results_survive(void **state)
     fw_result_view sent[] = {
         {.status = FW_SUCCESS, .result = span("[1, 2]"), .started_wall_ns = 5},
         {.status = FW_FAILURE, .error = span(""), .started_wall_ns = 5, .finished_wall_ns = 11},
-        {.status = FW_CANCELLED, .result = span("null"), .error = span("why")}};
+        {.status = FW_CANCELLED, .result = span("null"), .error = span("why"), .crashed = true}};
     static const fw_refusal reasons[] = {FW_REFUSED_FULL, FW_REFUSED_DRAINING,
                                          FW_REFUSED_UNKNOWN_NAME, FW_REFUSED_RECALLED,
                                          FW_REFUSED_MALFORMED};
@@ -248,6 +249,7 @@ static void results_survive(void **state)
         assert_true(got.view.started_wall_ns == sent[i].started_wall_ns);
         assert_true(got.view.finished_wall_ns == sent[i].finished_wall_ns);
         assert_int_equal(got.accounted, i == 1);
+        assert_int_equal(got.view.crashed, i == 2);
         assert_int_equal(got.ran_ns, i == 1 ? 6 : 0);
     }
     for (unsigned i = 0; i < 5; i++) {
@@ -415,10 +417,10 @@ static void numbers_are_strict(void **state)
         int which, at, value, err;
     } cases[] = {{0, 4, 0, -FW_EPROTO},     {0, 5, 5, -FW_EBIG},       {0, 3, 1, -FW_EPROTO},
                  {0, 28, 0xff, -FW_EPROTO}, {1, 8, 0, -FW_EPROTO},     {1, 8, 3, -FW_EPROTO},
-                 {1, 10, 1, -FW_EPROTO},    {2, 16, 0, -FW_EPROTO},    {2, 16, 3, -FW_EPROTO},
-                 {2, 17, 0x80, -FW_EPROTO}, {2, 17, 0x0f, -FW_EPROTO}, {2, 18, 1, -FW_EPROTO},
-                 {2, 4, 1, -FW_EPROTO},     {3, 3, 2, -FW_EPROTO},     {3, 4, 1, -FW_EPROTO},
-                 {4, 4, 1, -FW_EPROTO},     {4, 3, 1, -FW_EPROTO}};
+                 {0, 26, 2, -FW_EPROTO},    {1, 10, 1, -FW_EPROTO},    {2, 16, 0, -FW_EPROTO},
+                 {2, 16, 3, -FW_EPROTO},    {2, 17, 0x80, -FW_EPROTO}, {2, 17, 0x0f, -FW_EPROTO},
+                 {2, 18, 2, -FW_EPROTO},    {2, 4, 1, -FW_EPROTO},     {3, 3, 2, -FW_EPROTO},
+                 {3, 4, 1, -FW_EPROTO},     {4, 4, 1, -FW_EPROTO},     {4, 3, 1, -FW_EPROTO}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fw_frame frame;
         size_t len = sample(data, sizeof data, cases[i].which);
