@@ -199,7 +199,7 @@ void fw_dispatch_pump(fw_dispatch *dispatch)
 
 bool fw_dispatch_look(fw_engine *engine)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     uint64_t seen;
     if (!dispatch || !fw_baton_pick(&dispatch->baton, &seen))
         return false;
@@ -221,7 +221,7 @@ void fw_dispatch_engage(fw_dispatch *dispatch)
 
 void fw_dispatch_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks, size_t count)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     if (count == 0)
         return;
     fw_overflow_push(&dispatch->inbox[level], (fw_work_node *const *)(const void *)tasks, count);
@@ -230,19 +230,19 @@ void fw_dispatch_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks
 
 void fw_dispatch_flush(fw_engine *engine)
 {
-    fw_dispatch_pump(engine->dispatch);
+    fw_dispatch_pump(fw_engine_dispatcher(engine));
 }
 
 void fw_dispatch_note_end(fw_engine *engine)
 {
     /* Relaxed: a figure. */
-    if ((fw_add_relaxed(&engine->dispatch->dead, 1) + 1) % DEAD_MIN == 0)
-        fw_dispatch_pump(engine->dispatch);
+    if ((fw_add_relaxed(&fw_engine_dispatcher(engine)->dead, 1) + 1) % DEAD_MIN == 0)
+        fw_dispatch_pump(fw_engine_dispatcher(engine));
 }
 
 bool fw_dispatch_knows(const fw_engine *engine, uint32_t name)
 {
-    const fw_dispatch *dispatch = engine->dispatch;
+    const fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     if (!dispatch)
         return true;
     if (name >= FW_NAMES_MAX)
@@ -256,13 +256,13 @@ bool fw_dispatch_knows(const fw_engine *engine, uint32_t name)
 
 bool fw_dispatch_place_snapshot(fw_engine *engine, uint32_t number, fw_place_stats *out)
 {
-    const fw_place *place = fw_place_of(engine->dispatch, number);
+    const fw_place *place = fw_place_of(fw_engine_dispatcher(engine), number);
     /* Relaxed, all: figures. */
     if (!place || !fw_load_relaxed(&place->used))
         return false;
-    bool local = number == FW_LOCAL && engine->dispatch->config.local;
+    bool local = number == FW_LOCAL && fw_engine_dispatcher(engine)->config.local;
     *out = (fw_place_stats){
-        .slots = local ? engine->config.pool.threads : place->slots,
+        .slots = local ? engine->config.pool.threads : fw_load_relaxed(&place->slots_shown),
         .window = fw_load_relaxed(&place->window),
         .in_hand = fw_load_relaxed(&place->in_hand),
         .given = fw_load_relaxed(&place->given),
@@ -277,7 +277,7 @@ bool fw_dispatch_place_snapshot(fw_engine *engine, uint32_t number, fw_place_sta
 
 void fw_dispatch_snapshot(fw_engine *engine, fw_dispatch_stats *out)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     /* Relaxed, all: figures. */
     *out = (fw_dispatch_stats){
         .engaged = fw_engine_dispatches(engine),
@@ -339,7 +339,7 @@ static void free_dispatch(fw_dispatch *dispatch)
 int fw_dispatch_init(fw_engine *engine, const fw_dispatch_config *config,
                      const fw_dispatch_ops *ops)
 {
-    FW_ASSERT(!engine->dispatch && ops->send);
+    FW_ASSERT(!fw_engine_dispatcher(engine) && ops->send);
     if (config->window_max < 1 || config->window_max > FW_WINDOW_MAX || config->prefetch < -1)
         return -FW_EINVAL;
     fw_dispatch *dispatch = fw_pages_map(sizeof *dispatch);
@@ -360,7 +360,8 @@ int fw_dispatch_init(fw_engine *engine, const fw_dispatch_config *config,
         free_dispatch(dispatch);
         return err;
     }
-    engine->dispatch = dispatch;
+    /* [engine-dispatcher] release: the dispatcher as it was made. */
+    fw_store_release(&engine->dispatcher, dispatch);
     if (!config->local) {
         /* [engine-dispatches] release: the dispatcher. */
         fw_store_release(&engine->dispatches, true);
@@ -370,7 +371,7 @@ int fw_dispatch_init(fw_engine *engine, const fw_dispatch_config *config,
 
 void fw_dispatch_close(fw_engine *engine)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     if (!dispatch)
         return;
     /* [dispatch-closed] release: seldom; order costs nothing. */
@@ -383,8 +384,9 @@ void fw_dispatch_close(fw_engine *engine)
 
 void fw_dispatch_fini(fw_engine *engine)
 {
-    fw_dispatch *dispatch = engine->dispatch;
-    engine->dispatch = NULL;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
+    /* Relaxed: nobody else is left. */
+    fw_store_relaxed(&engine->dispatcher, NULL);
     if (dispatch)
         free_dispatch(dispatch);
 }

@@ -140,7 +140,7 @@ struct fw_place {
     fw_hold *out_first, *out_last; /* given, not yet sent */
     unsigned holds, holds_max, surplus;
     unsigned hand[FW_LEVELS];
-    fw_atomic(uint32_t) in_hand, window;
+    fw_atomic(uint32_t) in_hand, window, slots_shown;
     fw_atomic(bool) paused;
     fw_atomic(uint64_t) given, ended, returned, lost;
     fw_atomic(int64_t) run_ns;

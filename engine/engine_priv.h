@@ -56,8 +56,7 @@ struct fw_engine {
     unsigned home; /* its place in the table of engines */
     fw_pool *pool;
     fw_timers *timers;
-    fw_runner *runners;           /* config.pool.threads of them */
-    struct fw_dispatch *dispatch; /* NULL: the pool runs everything */
+    fw_runner *runners; /* config.pool.threads of them */
     fw_index index;
     fw_memory memory;
     fw_counters counters;
@@ -66,7 +65,8 @@ struct fw_engine {
     bool halted;
     /* Shared, atomic. */
     fw_atomic(bool) draining;
-    fw_atomic(bool) dispatches; /* tasks wait in the dispatcher, not in lanes */
+    fw_atomic(struct fw_dispatch *) dispatcher; /* NULL: the pool runs everything */
+    fw_atomic(bool) dispatches;                 /* tasks wait in the dispatcher, not in lanes */
     /* The timer thread's (alarms.c). */
     _Alignas(FW_APART) int64_t tick_at, doze_at;
     fw_task *due[FW_LEVELS][FW_ENGINE_DUE_MAX];
@@ -125,6 +125,11 @@ static inline fw_counter fw_engine_counter_of(fw_state state)
 }
 
 /* dispatch.c. */
+static inline struct fw_dispatch *fw_engine_dispatcher(const fw_engine *engine)
+{
+    /* [engine-dispatcher] acquire: the dispatcher as it was made. */
+    return fw_load_acquire(&engine->dispatcher);
+}
 static inline bool fw_engine_dispatches(const fw_engine *engine)
 {
     /* [engine-dispatches] acquire: the dispatcher. */

@@ -10,7 +10,6 @@
  * Covered by tests/engine/dispatch_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/dispatch_priv.h"
 
@@ -318,10 +317,8 @@ static fw_group *make_group(fw_groups *groups, const fw_group *like)
         free_group(groups, group);
         return NULL;
     }
-    if (like) {
-        memcpy(group->classes, like->classes, like->class_count * sizeof(fw_class *));
-        group->class_count = like->class_count;
-    }
+    for (size_t i = 0; like && i < like->class_count; i++)
+        group->classes[group->class_count++] = like->classes[i];
     return group;
 }
 

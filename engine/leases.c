@@ -202,7 +202,7 @@ void fw_holds_send(fw_dispatch *dispatch)
 
 fw_task *fw_dispatch_claim(fw_engine *engine, uint32_t place, uint64_t lease)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     fw_hold *hold = place_of(lease) == place ? hold_of(dispatch, lease) : NULL;
     uint64_t expected = word_of(lease, HELD);
     /* [hold-word] acquire: what is held. */
@@ -246,7 +246,7 @@ static void come_back(fw_dispatch *dispatch, fw_hold *hold, fw_verdict verdict)
 
 void fw_dispatch_end(fw_engine *engine, fw_task *task, uint64_t lease, bool success, int64_t ran_ns)
 {
-    fw_hold *hold = claimed(engine->dispatch, task, lease);
+    fw_hold *hold = claimed(fw_engine_dispatcher(engine), task, lease);
     /* Relaxed: the claim brought it. */
     unsigned run = fw_load_relaxed(&hold->run);
     hold->ran_ns = ran_ns;
@@ -256,7 +256,7 @@ void fw_dispatch_end(fw_engine *engine, fw_task *task, uint64_t lease, bool succ
         else
             give_up(engine, task);
     }
-    come_back(engine->dispatch, hold, FW_VERDICT_ENDED);
+    come_back(fw_engine_dispatcher(engine), hold, FW_VERDICT_ENDED);
 }
 
 /* The run is over without an end: as `lost` says, or by a cancel. True: it is to be queued. */
@@ -275,16 +275,18 @@ static bool leave_run(fw_engine *engine, fw_task *task, unsigned run, bool again
 
 void fw_dispatch_return(fw_engine *engine, fw_task *task, uint64_t lease, bool refused)
 {
-    fw_hold *hold = claimed(engine->dispatch, task, lease);
+    fw_hold *hold = claimed(fw_engine_dispatcher(engine), task, lease);
     hold->name = task->name;
     /* Relaxed: the claim brought it. */
     hold->again = leave_run(engine, task, fw_load_relaxed(&hold->run), true, false);
-    come_back(engine->dispatch, hold, refused ? FW_VERDICT_REFUSED : FW_VERDICT_RETURNED);
+    come_back(fw_engine_dispatcher(engine), hold,
+              refused ? FW_VERDICT_REFUSED : FW_VERDICT_RETURNED);
 }
 
 void fw_dispatch_lose(fw_engine *engine, fw_task *task, uint64_t lease)
 {
-    come_back(engine->dispatch, claimed(engine->dispatch, task, lease), FW_VERDICT_LOST);
+    come_back(fw_engine_dispatcher(engine), claimed(fw_engine_dispatcher(engine), task, lease),
+              FW_VERDICT_LOST);
 }
 
 /* --- Under the duty --- */
@@ -429,7 +431,7 @@ uint64_t fw_dispatch_lease_of(const fw_task *task, uint32_t *place)
     uint64_t lease = fw_load_acquire(&task->lease);
     if (!(lease & FW_LEASE_BIT))
         return 0;
-    const fw_hold *hold = hold_of(fw_engine_of(task)->dispatch, lease);
+    const fw_hold *hold = hold_of(fw_engine_dispatcher(fw_engine_of(task)), lease);
     if (!hold || !look_at(hold, word_of(lease, HELD), &seen) || seen.task != task)
         return 0;
     *place = place_of(lease);
@@ -439,7 +441,7 @@ uint64_t fw_dispatch_lease_of(const fw_task *task, uint32_t *place)
 void fw_dispatch_expire(fw_engine *engine, fw_task *task, uint64_t lease)
 {
     sight seen;
-    const fw_hold *hold = hold_of(engine->dispatch, lease);
+    const fw_hold *hold = hold_of(fw_engine_dispatcher(engine), lease);
     if (hold && look_at(hold, word_of(lease, HELD), &seen) && seen.task == task)
         fw_engine_expire(engine, task, seen.run);
 }
@@ -462,7 +464,7 @@ void fw_dispatch_each(fw_engine *engine, uint32_t number,
                       bool (*visit)(void *context, fw_task *task, uint64_t lease, int64_t given_ns),
                       void *context)
 {
-    const fw_place *place = fw_place_of(engine->dispatch, number);
+    const fw_place *place = fw_place_of(fw_engine_dispatcher(engine), number);
     bool more = place != NULL;
     for (unsigned chunk = 0; more && chunk < FW_CHUNKS; chunk++) {
         /* [hold-chunk] acquire: the holds as they were made. */

@@ -116,7 +116,7 @@ void fw_local_learn(fw_dispatch *dispatch)
 
 int fw_dispatch_local_name(fw_engine *engine, uint32_t name)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     if (name >= FW_NAMES_MAX)
         return -FW_EINVAL;
     /* Relaxed: the flag publishes it. */
@@ -179,7 +179,7 @@ static void tell(fw_dispatch *dispatch, fw_runner *runner)
 
 void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t ran_ns)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     fw_atomic(uint64_t) *back = &runner->back[level];
     /* The load is relaxed: this thread is the only writer.
      * [local-back] release: the run is over. */
@@ -213,7 +213,8 @@ void fw_local_begin(fw_dispatch *dispatch)
 
 void fw_local_pause(fw_engine *engine, fw_runner *runner)
 {
-    bool joins = engine->dispatch->config.local && join(engine->dispatch, runner);
+    bool joins =
+        fw_engine_dispatcher(engine)->config.local && join(fw_engine_dispatcher(engine), runner);
     if (joins || runner->told_runs > 0)
-        tell(engine->dispatch, runner);
+        tell(fw_engine_dispatcher(engine), runner);
 }

@@ -307,7 +307,7 @@ static bool is_valid(const fw_place_config *config)
 
 int fw_dispatch_attach(fw_engine *engine, uint32_t *number, const fw_place_config *config)
 {
-    fw_dispatch *dispatch = engine->dispatch;
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     if (!is_valid(config))
         return -FW_EINVAL;
     fw_class *wanted = fw_class_make(config->any, config->levels, config->names,
@@ -326,6 +326,7 @@ int fw_dispatch_attach(fw_engine *engine, uint32_t *number, const fw_place_confi
     place->wanted = wanted;
     /* Relaxed, all: handed over with the change. */
     fw_store_relaxed(&place->window, config->slots);
+    fw_store_relaxed(&place->slots_shown, config->slots);
     fw_store_relaxed(&place->pause, false);
     fw_store_relaxed(&place->paused, false);
     fw_store_relaxed(&place->run_ns, 0);
@@ -340,7 +341,7 @@ int fw_dispatch_attach(fw_engine *engine, uint32_t *number, const fw_place_confi
 
 void fw_dispatch_pause(fw_engine *engine, uint32_t number, bool paused)
 {
-    fw_place *place = fw_place_of(engine->dispatch, number);
+    fw_place *place = fw_place_of(fw_engine_dispatcher(engine), number);
     FW_ASSERT(place && number != FW_LOCAL);
     /* Relaxed: handed over with the change. */
     fw_store_relaxed(&place->pause, paused);
@@ -349,7 +350,7 @@ void fw_dispatch_pause(fw_engine *engine, uint32_t number, bool paused)
 
 void fw_dispatch_detach(fw_engine *engine, uint32_t number)
 {
-    fw_place *place = fw_place_of(engine->dispatch, number);
+    fw_place *place = fw_place_of(fw_engine_dispatcher(engine), number);
     FW_ASSERT(place && number != FW_LOCAL);
     change(place, FW_CHANGE_DETACH);
 }
