@@ -296,15 +296,16 @@ static void local_and_elsewhere_share(void **state)
     hall_submit(&h, &records[2], FW_NORMAL, 1);
     hall_submit(&h, &records[3], FW_NORMAL, 3);
     hall_submit(&h, &records[4], FW_NORMAL, 2);
-    assert_int_equal(desk_count(&d), 2);
+    wait_until(desk_count(&d) == 2);
     assert_ptr_equal(desk_record(&d, 1), &records[3]);
-    assert_int_equal(hall_stats(&h).waiting[FW_NORMAL], 2);
+    wait_until(hall_stats(&h).waiting[FW_NORMAL] == 2);
     fw_store_seq_cst(&gates[0].gate, true);
     wait_until(probe_dones(&records[2]) == 1);
     wait_until(probe_dones(&records[4]) == 1);
     fw_store_seq_cst(&gates[1].gate, true);
     desk_end_next(&h, &d);
     desk_end_next(&h, &d);
+    wait_until(probe_dones(&records[1]) && probe_dones(&records[3]));
     fw_place_stats local;
     assert_true(fw_dispatch_place_snapshot(h.p.engine, 0, &local));
     assert_int_equal(local.slots, 2);

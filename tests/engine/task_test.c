@@ -109,6 +109,32 @@ static void finishing_is_for_running_tasks(void **unused)
     }
 }
 
+/* Back from elsewhere, as the same run or as one that was lost. */
+static void requeueing_is_for_running_tasks(void **unused)
+{
+    (void)unused;
+    for (unsigned from = FW_QUEUED; from < STATES; from++) {
+        for (unsigned lost = 0; lost < 2; lost++) {
+            fw_task task;
+            uint32_t begun = 0;
+            bring(&task, (fw_state)from);
+            assert_int_equal(fw_task_requeue(&task, 1, lost), FW_DUTY_DROP);
+            fw_duty expected = from == FW_RUNNING ? FW_DUTY_QUEUE : FW_DUTY_DROP;
+            assert_int_equal(fw_task_requeue(&task, 0, lost), expected);
+            assert_int_equal(fw_task_state(&task), from == FW_RUNNING ? FW_QUEUED : from);
+            assert_true(fw_task_has_only(&task, FW_TASK_REFERENCES));
+            if (from != FW_RUNNING)
+                continue;
+            assert_int_equal(fw_task_begin(&task, &begun), FW_DUTY_RUN);
+            assert_int_equal(fw_task_run_of(begun), lost);
+            /* A cancel that was accepted goes before it. */
+            fw_state was;
+            assert_int_equal(fw_task_cancel(&task, &was), FW_DUTY_LEAVE);
+            assert_int_equal(fw_task_requeue(&task, lost, lost), FW_DUTY_DROP);
+        }
+    }
+}
+
 static void due_is_for_waiting_tasks(void **unused)
 {
     (void)unused;
@@ -315,6 +341,7 @@ int main(void)
         cmocka_unit_test(all_pairs_of_states),
         cmocka_unit_test(beginning_is_for_queued_tasks),
         cmocka_unit_test(finishing_is_for_running_tasks),
+        cmocka_unit_test(requeueing_is_for_running_tasks),
         cmocka_unit_test(due_is_for_waiting_tasks),
         cmocka_unit_test(cancelling_from_each_state),
         cmocka_unit_test(settling_from_each_state),
