@@ -1,0 +1,293 @@
+/* perf/dispatch_bench.c - what the dispatcher costs.
+ *
+ * dispatch_bench decision PLACES NAMES: places of one slot, half of them busy; a task comes, is
+ * given to a place and sent (`enqueue`), its run ends and the slot is free again (`end`).
+ * dispatch_bench backlog PLACES NAMES: all are busy and tasks wait; a run ends, and the slot has
+ * the next task at once (`refill`). dispatch_bench local direct|engaged: tasks that do nothing, in
+ * batches of 64 from one producer, run by two task threads, straight from the lanes or by way of
+ * the dispatcher. dispatch_bench elsewhere: tasks per second through one place of two slots, whose
+ * results come back in batches from the thread that submits. Without arguments: all of them. One
+ * JSON line a figure; instructions where the system counts them. SPDX-License-Identifier:
+ * Apache-2.0 */
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "engine/dispatch.h"
+
+enum { ROUNDS = 200000, BATCH = 64, TASKS = 2000000, WAITING = 100000 };
+
+typedef struct bench {
+    fw_engine *engine;
+    uint64_t number;
+    /* Ring of what was sent and not yet ended. */
+    fw_handout sent[1 << 15];
+    uint32_t places[1 << 15];
+    unsigned first, last;
+} bench;
+
+static fw_run run(void *context, fw_task *task, unsigned thread)
+{
+    (void)context;
+    (void)task;
+    (void)thread;
+    return FW_RUN_SUCCESS;
+}
+
+static void done(void *context, fw_task *task, int why)
+{
+    (void)context;
+    (void)task;
+    (void)why;
+}
+
+static void send(void *context, void *owner, const fw_handout *handouts, size_t count)
+{
+    bench *b = context;
+    for (size_t i = 0; i < count; i++, b->last++) {
+        b->sent[b->last % (1 << 15)] = handouts[i];
+        b->places[b->last % (1 << 15)] = *(const uint32_t *)owner;
+    }
+}
+
+static bench *open_bench(unsigned threads, bool local)
+{
+    bench *b = calloc(1, sizeof *b);
+    fw_engine_config config = {
+        .pool = {.threads = threads, .ring_size = 65536, .batch = 32},
+        .tasks_max = 1000000,
+        .bytes_max = (size_t)1 << 30,
+        .tick_ns = FW_NS_PER_MS,
+    };
+    fw_engine_ops ops = {.context = b, .run = run, .done = done};
+    fw_dispatch_config dispatch = {.local = local, .prefetch = -1, .window_max = FW_WINDOW_MAX};
+    fw_dispatch_ops places = {.context = b, .send = send};
+    FW_ASSERT(b && fw_engine_create(&b->engine, &config, &ops) == 0);
+    FW_ASSERT(fw_dispatch_init(b->engine, &dispatch, &places) == 0);
+    return b;
+}
+
+static fw_task *make(bench *b, uint32_t name)
+{
+    fw_task *task;
+    while (!(task = fw_engine_alloc(b->engine, 64)))
+        sched_yield();
+    uint64_t number = ++b->number;
+    task->key = (fw_key){number * UINT64_C(0x9e3779b97f4a7c15),
+                         (number ^ number >> 7) * UINT64_C(0xd6e8feb86659fd93)};
+    task->level = FW_NORMAL;
+    task->name = name;
+    task->created_wall_ns = 1;
+    fw_rcu_read_lock();
+    FW_ASSERT(fw_engine_admit(b->engine, task, false) == task);
+    fw_rcu_read_unlock();
+    return task;
+}
+
+/* Of this thread; -1: the system does not count. */
+static int open_instructions(void)
+{
+    struct perf_event_attr attr = {.type = PERF_TYPE_HARDWARE,
+                                   .size = sizeof attr,
+                                   .config = PERF_COUNT_HW_INSTRUCTIONS,
+                                   .exclude_kernel = 1,
+                                   .exclude_hv = 1};
+    return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+}
+
+static uint64_t read_instructions(int counter)
+{
+    uint64_t value = 0;
+    return counter >= 0 && read(counter, &value, sizeof value) == sizeof value ? value : 0;
+}
+
+static void print(const char *what, unsigned places, unsigned names, double value, const char *unit)
+{
+    printf("{\"suite\":\"dispatch\",\"name\":\"%s-%u-places-%u-names\",\"who\":\"ours\","
+           "\"value\":%.5g,\"unit\":\"%s\"}\n",
+           what, places, names, value, unit);
+}
+
+/* Ends the oldest run that is out. */
+static void end_one(bench *b)
+{
+    unsigned at = b->first++ % (1 << 15);
+    fw_task *task = fw_dispatch_claim(b->engine, b->places[at], b->sent[at].lease);
+    FW_ASSERT(task);
+    fw_dispatch_end(b->engine, task, b->sent[at].lease, true, FW_NS_PER_S);
+}
+
+static uint32_t *attach(bench *b, unsigned count, unsigned slots, bool prefetch)
+{
+    uint32_t *numbers = calloc(count, sizeof *numbers);
+    FW_ASSERT(numbers);
+    for (unsigned i = 0; i < count; i++) {
+        fw_place_config config = {.owner = &numbers[i],
+                                  .any = true,
+                                  .levels = (1 << FW_LEVELS) - 1,
+                                  .slots = slots,
+                                  .prefetch = prefetch};
+        FW_ASSERT(fw_dispatch_attach(b->engine, &numbers[i], &config) == 0);
+    }
+    return numbers;
+}
+
+/* Sums of one kind of step. */
+typedef struct sum {
+    int64_t ns;
+    uint64_t instructions;
+} sum;
+
+static void measure(bench *b, int counter, sum *to, void (*step)(bench *b, fw_task *task),
+                    fw_task *task)
+{
+    uint64_t instructions = read_instructions(counter);
+    int64_t start_ns = fw_now_ns();
+    step(b, task);
+    to->ns += fw_now_ns() - start_ns;
+    to->instructions += read_instructions(counter) - instructions;
+}
+
+static void enqueue(bench *b, fw_task *task)
+{
+    fw_engine_enqueue(b->engine, FW_NORMAL, &task, 1);
+}
+
+static void finish(bench *b, fw_task *task)
+{
+    (void)task;
+    end_one(b);
+    fw_dispatch_flush(b->engine);
+}
+
+static void nothing(bench *b, fw_task *task)
+{
+    (void)b;
+    (void)task;
+}
+
+static void show(const char *what, unsigned places, unsigned names, int counter, const sum *of,
+                 const sum *empty)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s-ns", what);
+    print(name, places, names, (double)(of->ns - empty->ns) / ROUNDS, "ns");
+    snprintf(name, sizeof name, "%s-instructions", what);
+    if (counter >= 0)
+        print(name, places, names, (double)(of->instructions - empty->instructions) / ROUNDS,
+              "instructions");
+}
+
+static void decide(unsigned places, unsigned names, bool backlog)
+{
+    bench *b = open_bench(1, false);
+    uint32_t *numbers = attach(b, places, 1, false);
+    unsigned before = backlog ? places + WAITING : places / 2;
+    sum empty = {0}, in = {0}, out = {0};
+    int counter = open_instructions();
+    for (unsigned i = 0; i < before; i++)
+        enqueue(b, make(b, i % names));
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        fw_task *task = make(b, i % names);
+        measure(b, counter, &empty, nothing, NULL);
+        measure(b, counter, &in, enqueue, task);
+        measure(b, counter, &out, finish, NULL);
+        FW_ASSERT(b->last - b->first == (backlog ? places : places / 2));
+    }
+    show(backlog ? "enqueue-behind" : "enqueue", places, names, counter, &in, &empty);
+    show(backlog ? "refill" : "end", places, names, counter, &out, &empty);
+    if (counter >= 0)
+        close(counter);
+    fw_engine_destroy(b->engine);
+    free(numbers);
+    free(b);
+}
+
+static void await_end(bench *b, size_t tasks)
+{
+    fw_engine_stats stats;
+    do {
+        sched_yield();
+        fw_engine_snapshot(b->engine, &stats);
+    } while (stats.finished[FW_SUCCESS] < tasks);
+}
+
+static void run_local(bool engaged)
+{
+    bench *b = open_bench(2, true);
+    fw_task *tasks[BATCH];
+    uint32_t number, owner = 0;
+    FW_ASSERT(fw_dispatch_local_name(b->engine, 0) == 0);
+    fw_place_config nothing_at_all = {.owner = &owner, .levels = 1, .slots = 1};
+    if (engaged)
+        FW_ASSERT(fw_dispatch_attach(b->engine, &number, &nothing_at_all) == 0);
+    int64_t start_ns = fw_now_ns();
+    for (size_t i = 0; i < TASKS; i += BATCH) {
+        for (size_t j = 0; j < BATCH; j++)
+            tasks[j] = make(b, 0);
+        fw_engine_enqueue(b->engine, FW_NORMAL, tasks, BATCH);
+    }
+    await_end(b, TASKS);
+    double s = (double)(fw_now_ns() - start_ns) / (double)FW_NS_PER_S;
+    printf("{\"suite\":\"dispatch\",\"name\":\"local-%s\",\"who\":\"ours\",\"value\":%.5g,"
+           "\"unit\":\"tasks/s\"}\n",
+           engaged ? "engaged" : "direct", TASKS / s);
+    fw_engine_destroy(b->engine);
+    free(b);
+}
+
+static void run_elsewhere(void)
+{
+    bench *b = open_bench(1, false);
+    uint32_t *numbers = attach(b, 1, 2, true);
+    fw_task *tasks[BATCH];
+    int64_t start_ns = fw_now_ns();
+    for (size_t i = 0; i < TASKS; i += BATCH) {
+        for (size_t j = 0; j < BATCH; j++)
+            tasks[j] = make(b, 0);
+        fw_engine_enqueue(b->engine, FW_NORMAL, tasks, BATCH);
+        for (size_t j = 0; j < BATCH && b->first < b->last; j++) {
+            unsigned at = b->first++ % (1 << 15);
+            fw_task *task = fw_dispatch_claim(b->engine, b->places[at], b->sent[at].lease);
+            FW_ASSERT(task);
+            fw_dispatch_end(b->engine, task, b->sent[at].lease, true, FW_NS_PER_US);
+        }
+        fw_dispatch_flush(b->engine);
+    }
+    double s = (double)(fw_now_ns() - start_ns) / (double)FW_NS_PER_S;
+    printf("{\"suite\":\"dispatch\",\"name\":\"elsewhere\",\"who\":\"ours\",\"value\":%.5g,"
+           "\"unit\":\"tasks/s\"}\n",
+           TASKS / s);
+    fw_engine_destroy(b->engine);
+    free(numbers);
+    free(b);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned places = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+    unsigned names = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1;
+    const char *what = argc > 1 ? argv[1] : "all";
+    if (strcmp(what, "decision") == 0 || strcmp(what, "backlog") == 0) {
+        decide(places < 2 ? 10 : places, names < 1 ? 1 : names, what[0] == 'b');
+    } else if (strcmp(what, "local") == 0) {
+        run_local(argc > 2 && strcmp(argv[2], "engaged") == 0);
+    } else if (strcmp(what, "elsewhere") == 0) {
+        run_elsewhere();
+    } else {
+        for (unsigned i = 0; i < 8; i++)
+            decide(i & 1 ? 10000 : 10, i & 2 ? 8 : 1, i & 4);
+        run_local(false);
+        run_local(true);
+        run_elsewhere();
+    }
+    return 0;
+}
