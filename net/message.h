@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "base/json.h"
 #include "base/key.h"
 #include "fastworker/types.h"
 
@@ -103,10 +104,12 @@ typedef struct fw_native_offer {
     int64_t beat_ns;
 } fw_native_offer;
 typedef struct fw_native_tasks {
-    const char *at, *end;
+    fw_json_cursor cursor;
     size_t left;
+    char room[6 * FW_ID_MAX + 2]; /* for a name that was written with escapes */
 } fw_native_tasks;
-/* message_native.c: names without escapes are spans into the message; others are left out. */
+/* message_native.c: names of 1 to FW_ID_MAX bytes without NUL, each valid until the next one; what
+ * is none is passed over. */
 fw_native_tasks fw_native_tasks_of(const fw_native_offer *offer);
 bool fw_native_tasks_next(fw_native_tasks *tasks, fw_span *name);
 

@@ -93,7 +93,7 @@ bool fw_json_write_tasks(fw_buffer *out, const fw_submission *tasks, size_t coun
 void fw_json_write_ask(fw_buffer *out, const fw_query *query);
 
 /* The member `native`. Never fails: what is not well-formed is not present. */
-void fw_json_native_read(fw_native_offer *out, fw_json object);
+void fw_json_native_read(fw_native_offer *out, fw_scratch *scratch, fw_json object);
 void fw_json_write_native(fw_buffer *out, const fw_native_offer *offer);
 /* A subworker's registration or beat. offer may be NULL. */
 void fw_json_write_registration_request(fw_buffer *out, fw_span id, fw_span address,

@@ -7,16 +7,23 @@
 
 #include "net/message_json.h"
 
-enum { NAMES_MAX = 16384, SLOTS_MAX = 65535 };
+enum { NAMES_MAX = 16384, SLOTS_MAX = 65535, TEXT_MAX = 1024 };
+enum { NAMES_TEXT_MAX = NAMES_MAX * (FW_ID_MAX + 4) }; /* quotes, comma, space */
 static const double beat_max_s = 3600;
 
-/* A text without escapes, where it stands; anything else is absent. */
-static fw_span plain_text(fw_json object, const char *key)
+/* Of at most TEXT_MAX bytes; anything else is absent. */
+static fw_span text_of(fw_json object, const char *key, fw_scratch *scratch)
 {
     fw_json value = fw_json_get(object, key);
-    if (value.type != FW_JSON_STRING || memchr(value.text.ptr, '\\', value.text.len))
+    fw_span text = {NULL, 0};
+    if (value.type != FW_JSON_STRING || value.text.len > 6 * TEXT_MAX + 2)
+        return text;
+    bool plain = memchr(value.text.ptr, '\\', value.text.len) == NULL;
+    char *room = plain ? NULL : fw_scratch_take(scratch, value.text.len);
+    if ((!plain && !room) || !fw_json_string(value, room, value.text.len, &text) ||
+        text.len > TEXT_MAX || memchr(text.ptr, 0, text.len) != NULL)
         return (fw_span){NULL, 0};
-    return (fw_span){value.text.ptr + 1, value.text.len - 2};
+    return text;
 }
 
 static unsigned small_number(fw_json object, const char *key, int64_t most)
@@ -36,7 +43,7 @@ static int64_t beat_of(fw_json object)
     return (int64_t)(seconds * 1e9);
 }
 
-void fw_json_native_read(fw_native_offer *out, fw_json object)
+void fw_json_native_read(fw_native_offer *out, fw_scratch *scratch, fw_json object)
 {
     *out = (fw_native_offer){.present = false};
     if (object.type != FW_JSON_OBJECT)
@@ -44,13 +51,13 @@ void fw_json_native_read(fw_native_offer *out, fw_json object)
     fw_json tasks = fw_json_get(object, "tasks");
     out->version = small_number(object, "v", INT32_MAX);
     out->slots = small_number(object, "slots", SLOTS_MAX);
-    out->impl = plain_text(object, "impl");
-    out->epoch = plain_text(object, "epoch");
-    out->pull = plain_text(object, "pull");
-    out->results = plain_text(object, "results");
-    out->token = plain_text(object, "token");
+    out->impl = text_of(object, "impl", scratch);
+    out->epoch = text_of(object, "epoch", scratch);
+    out->pull = text_of(object, "pull", scratch);
+    out->results = text_of(object, "results", scratch);
+    out->token = text_of(object, "token", scratch);
     out->beat_ns = beat_of(object);
-    if (tasks.type == FW_JSON_ARRAY) {
+    if (tasks.type == FW_JSON_ARRAY && tasks.text.len <= NAMES_TEXT_MAX) {
         size_t count = fw_json_count(tasks);
         out->tasks = tasks.text;
         out->task_count = count < NAMES_MAX ? count : NAMES_MAX;
@@ -61,31 +68,22 @@ void fw_json_native_read(fw_native_offer *out, fw_json object)
 
 fw_native_tasks fw_native_tasks_of(const fw_native_offer *offer)
 {
-    if (offer->tasks.len == 0)
-        return (fw_native_tasks){NULL, NULL, 0};
-    return (fw_native_tasks){offer->tasks.ptr, offer->tasks.ptr + offer->tasks.len,
-                             offer->task_count};
+    fw_json array = {FW_JSON_ARRAY, offer->tasks};
+    fw_native_tasks tasks = {.left = offer->tasks.len > 0 ? offer->task_count : 0};
+    if (tasks.left > 0)
+        tasks.cursor = fw_json_open(array);
+    return tasks;
 }
 
 bool fw_native_tasks_next(fw_native_tasks *tasks, fw_span *name)
 {
-    /* The array was checked, so strings are found by their quotes. */
-    while (tasks->left > 0) {
-        const char *from = memchr(tasks->at, '"', (size_t)(tasks->end - tasks->at));
-        if (!from)
-            break;
-        const char *to = ++from;
-        bool escaped = false;
-        while (*to != '"') {
-            escaped = escaped || *to == '\\';
-            to += *to == '\\' ? 2 : 1;
-        }
-        tasks->at = to + 1;
+    fw_json value;
+    while (tasks->left > 0 && fw_json_next(&tasks->cursor, &value)) {
         tasks->left--;
-        if (!escaped && to > from) {
-            *name = (fw_span){from, (size_t)(to - from)};
+        if (value.text.len <= sizeof tasks->room &&
+            fw_json_string(value, tasks->room, sizeof tasks->room, name) && name->len > 0 &&
+            name->len <= FW_ID_MAX && memchr(name->ptr, 0, name->len) == NULL)
             return true;
-        }
     }
     return false;
 }
@@ -146,9 +144,9 @@ int fw_json_registration_answer_read(fw_native_offer *native, fw_span *error, fw
     *error = (fw_span){"", 0};
     if (object.type != FW_JSON_OBJECT)
         return -FW_EPROTO;
-    fw_span status = plain_text(object, "status");
+    fw_span status = text_of(object, "status", scratch);
     if (status.len == 10 && memcmp(status.ptr, "registered", 10) == 0) {
-        fw_json_native_read(native, fw_json_get(object, "native"));
+        fw_json_native_read(native, scratch, fw_json_get(object, "native"));
         return 0;
     }
     fw_json text = fw_json_get(object, "error");

@@ -139,6 +139,6 @@ int fw_json_registration_read(fw_registration *out, fw_complaint *complaint, fw_
     out->heartbeat = values[3].type == FW_JSON_TRUE;
     if (values[4].type == FW_JSON_OBJECT)
         out->native = values[4].text;
-    fw_json_native_read(&out->offer, values[4]);
+    fw_json_native_read(&out->offer, scratch, values[4]);
     return 0;
 }

@@ -53,11 +53,13 @@ static void a_registration_comes_back(void **state)
     assert_span(r.offer.epoch, "e-1");
     assert_span(r.offer.pull, "tcp://h:4");
     assert_true(r.offer.beat_ns == 2500000000);
-    assert_int_equal(r.offer.token.len, 0); /* escapes are not for tokens */
+    assert_span(r.offer.token, "s\"e");
     fw_native_tasks walk = fw_native_tasks_of(&r.offer);
     fw_span name;
     assert_true(fw_native_tasks_next(&walk, &name));
     assert_span(name, "add");
+    assert_true(fw_native_tasks_next(&walk, &name));
+    assert_span(name, "m\xc3\xbcl");
     assert_true(fw_native_tasks_next(&walk, &name));
     assert_span(name, "mul");
     assert_false(fw_native_tasks_next(&walk, &name));
@@ -75,27 +77,65 @@ static void what_is_no_offer(void **state)
         "{\"v\": 1, \"epoch\": \"e\"}",
         "{\"v\": 0, \"epoch\": \"e\", \"pull\": \"tcp://h:1\"}",
         "{\"v\": 1, \"epoch\": 5, \"pull\": \"tcp://h:1\"}",
-        "{\"v\": 1, \"epoch\": \"e\\n\", \"pull\": \"tcp://h:1\"}",
+        "{\"v\": 1, \"epoch\": \"e\\u0000\", \"pull\": \"tcp://h:1\"}",
         "{\"v\": -1, \"epoch\": \"e\", \"pull\": \"tcp://h:1\"}",
     };
     (void)state;
+    fw_scratch scratch = {NULL};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         fw_native_offer offer;
-        fw_json_native_read(&offer, fw_json_parse(span(texts[i])));
+        fw_json_native_read(&offer, &scratch, fw_json_parse(span(texts[i])));
         assert_false(offer.present);
     }
+    fw_scratch_fini(&scratch);
+}
+
+static void odd_members_are_passed_over(void **state)
+{
+    (void)state;
+    fw_scratch scratch = {NULL};
     fw_native_offer offer;
-    fw_json_native_read(&offer, fw_json_parse(span("{\"v\": 1, \"epoch\": \"e\", \"pull\": \"p\", "
-                                                   "\"slots\": 99999999999, \"hb\": 1e300, "
-                                                   "\"tasks\": [1, \"a\\\\\", \"b\", []]}")));
+    fw_json_native_read(&offer, &scratch,
+                        fw_json_parse(span("{\"v\": 1, \"epoch\": \"e\", \"pull\": \"p\", "
+                                           "\"slots\": 99999999999, \"hb\": 1e300, "
+                                           "\"tasks\": [1, \"\", [\"a\"], {\"c\": \"d\"}, "
+                                           "\"x\\u0000y\", \"b\\\\\", null]}")));
     assert_true(offer.present);
     assert_int_equal(offer.slots, 65535);
     assert_true(offer.beat_ns == 0);
     fw_native_tasks walk = fw_native_tasks_of(&offer);
     fw_span name;
     assert_true(fw_native_tasks_next(&walk, &name));
-    assert_span(name, "b");
+    assert_span(name, "b\\");
     assert_false(fw_native_tasks_next(&walk, &name));
+    fw_scratch_fini(&scratch);
+}
+
+/* 16,384 names of 255 bytes each are looked at, and no more. */
+static void names_are_bounded(void **state)
+{
+    (void)state;
+    enum { SOME = 16400 };
+    char name[300];
+    fw_buffer text = {0};
+    fw_scratch scratch = {NULL};
+    fw_native_offer offer;
+    memset(name, 'n', sizeof name);
+    fw_buffer_text(&text, "{\"v\": 1, \"epoch\": \"e\", \"pull\": \"p\", \"tasks\": [");
+    for (int i = 0; i < SOME; i++)
+        fw_buffer_format(&text, "%s\"%.*s\"", i ? "," : "", i == 1 ? 256 : i == 2 ? 255 : 3, name);
+    fw_buffer_text(&text, "]}");
+    fw_json_native_read(&offer, &scratch, fw_json_parse((fw_span){text.data, text.len}));
+    assert_true(offer.present);
+    fw_native_tasks walk = fw_native_tasks_of(&offer);
+    fw_span got;
+    size_t count = 0, longest = 0;
+    for (; fw_native_tasks_next(&walk, &got); count++)
+        longest = got.len > longest ? got.len : longest;
+    assert_int_equal(count, 16384 - 1);
+    assert_int_equal(longest, 255);
+    fw_buffer_fini(&text);
+    fw_scratch_fini(&scratch);
 }
 
 static void acknowledgements(void **state)
@@ -128,6 +168,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_registration_comes_back),
         cmocka_unit_test(what_is_no_offer),
+        cmocka_unit_test(odd_members_are_passed_over),
+        cmocka_unit_test(names_are_bounded),
         cmocka_unit_test(acknowledgements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
