@@ -81,7 +81,7 @@ static bool write_worker(void *context, const fw_worker_entry *worker)
     fw_buffer_json_string(out, text_span(worker->address));
     /* Relaxed: figures to be shown. */
     fw_buffer_format(out, ", \"status\": \"%s\", \"load\": 0, \"last_seen\": ",
-                     fw_load_relaxed(&worker->active) ? "active" : "inactive");
+                     fw_load_relaxed(&worker->state) == FW_WORKER_ACTIVE ? "active" : "inactive");
     add_time(out, fw_load_relaxed(&worker->last_seen_wall_ns));
     fw_buffer_text(out, ", \"registered_at\": ");
     add_time(out, worker->registered_wall_ns);

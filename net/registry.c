@@ -2,9 +2,8 @@
  *
  * Key invariants: R1 an entry is in the list exactly while it is in its bucket; R2 readers only
  * follow `next` and `next_in_bucket`, which are published after the entry is complete; R3 an entry
- * that was unlinked keeps its links until its readers have left. SPDX-License-Identifier:
- * Apache-2.0
- */
+ * that was unlinked keeps its links until its readers have left; R4 who turns the state word is who
+ * tells of it. SPDX-License-Identifier: Apache-2.0 */
 #include "net/registry.h"
 
 #include <pthread.h>
@@ -17,28 +16,39 @@
 #include "base/key.h"
 #include "base/rcu.h"
 
-enum { BUCKETS = 4096 };
-
 typedef fw_atomic(fw_worker_entry *) entry_link;
 
 struct fw_registry {
+    /* Immutable. */
     fw_registry_config config;
+    size_t bucket_count; /* a power of two */
+    entry_link *buckets;
     pthread_mutex_t lock; /* of writers */
     /* Under the lock. */
     fw_worker_entry *last;
     size_t count;
     /* Shared, atomic. */
     entry_link first;
-    entry_link buckets[BUCKETS];
 };
 
 fw_registry *fw_registry_create(const fw_registry_config *config)
 {
     FW_ASSERT(config->workers_max > 0 && config->stale_ns <= config->gone_ns);
+    FW_ASSERT(config->linked_stale_ns <= config->stale_ns);
     fw_registry *registry = calloc(1, sizeof *registry);
     if (!registry)
         return NULL;
     registry->config = *config;
+    if (config->linked_stale_ns == 0)
+        registry->config.linked_stale_ns = config->stale_ns;
+    registry->bucket_count = 16;
+    while (registry->bucket_count < config->workers_max / 2)
+        registry->bucket_count *= 2;
+    registry->buckets = calloc(registry->bucket_count, sizeof *registry->buckets);
+    if (!registry->buckets) {
+        free(registry);
+        return NULL;
+    }
     FW_ASSERT(pthread_mutex_init(&registry->lock, NULL) == 0);
     return registry;
 }
@@ -66,17 +76,91 @@ void fw_registry_destroy(fw_registry *registry)
         entry = next;
     }
     pthread_mutex_destroy(&registry->lock);
+    free(registry->buckets);
     free(registry);
 }
 
-static bool same(const char *text, fw_span span)
+/* ---- Entries ---- */
+
+static bool is_text(const char *text, fw_span span)
 {
     return strlen(text) == span.len && memcmp(text, span.ptr, span.len) == 0;
 }
 
+static bool equal(fw_span a, fw_span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static bool is_willing(const fw_registration *registration)
+{
+    return is_text("active", registration->status);
+}
+
+static bool is_same_process(const fw_worker_entry *entry, const fw_registration *r)
+{
+    return is_text(entry->address, r->address) && entry->offer.present == r->offer.present &&
+           (!r->offer.present || equal(entry->offer.epoch, r->offer.epoch));
+}
+
+static bool is_same_offer(const fw_native_offer *a, const fw_native_offer *b)
+{
+    if (!a->present)
+        return true;
+    return a->version == b->version && a->slots == b->slots && a->beat_ns == b->beat_ns &&
+           equal(a->impl, b->impl) && equal(a->pull, b->pull) && equal(a->tasks, b->tasks);
+}
+
+/* Copies text to *room, with a NUL, and moves on. */
+static const char *put(char **room, fw_span text)
+{
+    char *start = *room;
+    if (text.len > 0)
+        memcpy(start, text.ptr, text.len);
+    start[text.len] = 0;
+    *room += text.len + 1;
+    return start;
+}
+
+static fw_span put_span(char **room, fw_span text)
+{
+    return (fw_span){put(room, text), text.len};
+}
+
+static fw_worker_entry *new_entry(const fw_registration *r)
+{
+    static const fw_native_offer none = {.present = false};
+    const fw_native_offer *offer = r->offer.present ? &r->offer : &none;
+    size_t texts = r->id.len + r->address.len + offer->impl.len + offer->epoch.len +
+                   offer->pull.len + offer->tasks.len + 6;
+    fw_worker_entry *entry = calloc(1, sizeof *entry + texts);
+    if (!entry)
+        return NULL;
+    char *room = (char *)(entry + 1);
+    entry->id = put(&room, r->id);
+    entry->address = put(&room, r->address);
+    entry->offer = *offer;
+    entry->offer.impl = put_span(&room, offer->impl);
+    entry->offer.epoch = put_span(&room, offer->epoch);
+    entry->offer.pull = put_span(&room, offer->pull);
+    entry->offer.tasks = put_span(&room, offer->tasks);
+    entry->offer.token = entry->offer.results = (fw_span){NULL, 0};
+    FW_ASSERT(room == (char *)(entry + 1) + texts);
+    return entry;
+}
+
+static void see(fw_worker_entry *entry, int64_t now_ns)
+{
+    /* Relaxed: figures that stand alone. */
+    fw_store_relaxed(&entry->last_seen_ns, now_ns);
+    fw_store_relaxed(&entry->last_seen_wall_ns, fw_wall_ns());
+}
+
+/* ---- Finding ---- */
+
 static entry_link *bucket_of(fw_registry *registry, fw_span id)
 {
-    return &registry->buckets[fw_key_from_text(id).low % BUCKETS];
+    return &registry->buckets[fw_key_hash(fw_key_from_text(id)) & (registry->bucket_count - 1)];
 }
 
 /* In a read section, or under the lock. */
@@ -85,33 +169,12 @@ static fw_worker_entry *find(fw_registry *registry, fw_span id)
     if (id.len == 0 || id.len > FW_WORKER_TEXT_MAX)
         return NULL;
     fw_worker_entry *entry = follow(bucket_of(registry, id));
-    while (entry && !same(entry->id, id))
+    while (entry && !is_text(entry->id, id))
         entry = follow(&entry->next_in_bucket);
     return entry;
 }
 
-static void touch(fw_worker_entry *entry, int willing, int64_t now_ns)
-{
-    /* Relaxed: figures that stand alone. */
-    fw_store_relaxed(&entry->last_seen_ns, now_ns);
-    fw_store_relaxed(&entry->last_seen_wall_ns, fw_wall_ns());
-    fw_store_relaxed(&entry->willing, willing);
-    fw_store_relaxed(&entry->active, willing);
-}
-
-static fw_worker_entry *new_entry(const fw_registration *registration, int64_t now_ns)
-{
-    fw_worker_entry *entry = calloc(1, sizeof *entry);
-    if (!entry)
-        return NULL;
-    memcpy(entry->id, registration->id.ptr, registration->id.len);
-    memcpy(entry->address, registration->address.ptr, registration->address.len);
-    entry->registered_wall_ns = fw_wall_ns();
-    touch(entry, same("active", registration->status), now_ns);
-    return entry;
-}
-
-/* --- under the lock --- */
+/* ---- Linking, under the lock ---- */
 
 static entry_link *link_before(fw_registry *registry, const fw_worker_entry *entry)
 {
@@ -166,6 +229,8 @@ static void take_out(fw_registry *registry, fw_worker_entry *entry)
     fw_rcu_retire(entry, free);
 }
 
+/* ---- Writers ---- */
+
 static int check(char *error, size_t capacity, const fw_registration *r)
 {
     const char *what = NULL;
@@ -180,27 +245,64 @@ static int check(char *error, size_t capacity, const fw_registration *r)
     return -FW_EINVAL;
 }
 
-int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
-                     const fw_registration *registration, int64_t now_ns)
+/* Its own word, and a sign of life. */
+static fw_worker_change hear(fw_worker_entry *entry, const fw_registration *r, int64_t now_ns)
 {
-    int rc = check(error, error_capacity, registration);
+    bool willing = is_willing(r);
+    int now = willing ? FW_WORKER_ACTIVE : FW_WORKER_DRAINING;
+    see(entry, now_ns);
+    /* Relaxed: words that stand alone; the state is turned last, see touch. */
+    fw_store_relaxed(&entry->willing, willing);
+    if (!r->heartbeat)
+        fw_store_relaxed(&entry->linked, false);
+    int before = fw_load_relaxed(&entry->state);
+    while (!fw_cas_relaxed(&entry->state, &before, now))
+        ;
+    if (before == now)
+        return FW_WORKER_AS_BEFORE;
+    return willing ? FW_WORKER_ACTIVE_AGAIN : FW_WORKER_DRAINS;
+}
+
+/* An entry with these words in the place of the other one, or of none. Under the lock. => change,
+ * or -FW_E.... */
+static int renew(fw_registry *registry, fw_worker_entry *entry, const fw_registration *r,
+                 int64_t now_ns)
+{
+    if (!entry && registry->count == registry->config.workers_max)
+        return -FW_EFULL;
+    fw_worker_entry *fresh = new_entry(r);
+    if (!fresh)
+        return -FW_ENOMEM;
+    fresh->registered_wall_ns = fw_wall_ns();
+    hear(fresh, r, now_ns);
+    if (!entry) {
+        append(registry, fresh);
+        return FW_WORKER_JOINED;
+    }
+    bool same = is_same_process(entry, r);
+    if (same) {
+        fresh->registered_wall_ns = entry->registered_wall_ns;
+        /* Relaxed: it stands alone. */
+        fw_store_relaxed(&fresh->linked, r->heartbeat && fw_load_relaxed(&entry->linked));
+    }
+    /* [registry-owner] release: what hangs there, handed on. */
+    fw_store_release(&fresh->owner, fw_worker_owner(entry));
+    replace(registry, entry, fresh);
+    return same ? FW_WORKER_RETOLD : FW_WORKER_REPLACED;
+}
+
+int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
+                     const fw_registration *r, int64_t now_ns)
+{
+    int rc = check(error, error_capacity, r);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&registry->lock);
-    fw_worker_entry *entry = find(registry, registration->id);
-    if (entry && same(entry->address, registration->address)) {
-        touch(entry, same("active", registration->status), now_ns);
-    } else if (!entry && registry->count == registry->config.workers_max) {
-        rc = -FW_EFULL;
-    } else {
-        fw_worker_entry *fresh = new_entry(registration, now_ns);
-        if (!fresh)
-            rc = -FW_ENOMEM;
-        else if (entry)
-            replace(registry, entry, fresh);
-        else
-            append(registry, fresh);
-    }
+    fw_worker_entry *entry = find(registry, r->id);
+    if (entry && is_same_process(entry, r) && is_same_offer(&entry->offer, &r->offer))
+        rc = (int)hear(entry, r, now_ns);
+    else
+        rc = renew(registry, entry, r, now_ns);
     pthread_mutex_unlock(&registry->lock);
     fw_rcu_flush();
     if (rc < 0)
@@ -209,42 +311,108 @@ int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
     return rc;
 }
 
+fw_worker_change fw_registry_touch(fw_registry *registry, fw_span id, int64_t now_ns)
+{
+    fw_worker_change change = FW_WORKER_LEFT;
+    fw_rcu_read_lock();
+    fw_worker_entry *entry = find(registry, id);
+    if (entry) {
+        see(entry, now_ns);
+        /* Relaxed: words that stand alone. If its own word changes meanwhile, whoever changes it
+         * turns the state after us, or has turned it already, and then we do not. */
+        if (entry->offer.present)
+            fw_store_relaxed(&entry->linked, true);
+        int before = FW_WORKER_STALE;
+        bool willing = fw_load_relaxed(&entry->willing);
+        bool woken =
+            fw_cas_relaxed(&entry->state, &before, willing ? FW_WORKER_ACTIVE : FW_WORKER_DRAINING);
+        change = woken && willing ? FW_WORKER_ACTIVE_AGAIN : FW_WORKER_AS_BEFORE;
+    }
+    fw_rcu_read_unlock();
+    return change;
+}
+
+bool fw_registry_own(fw_registry *registry, fw_span id, void *owner)
+{
+    pthread_mutex_lock(&registry->lock);
+    fw_worker_entry *entry = find(registry, id);
+    if (entry) {
+        /* [registry-owner] release: what hangs there. */
+        fw_store_release(&entry->owner, owner);
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return entry != NULL;
+}
+
+/* ---- The sweep ---- */
+
 static int64_t silence_of(const fw_worker_entry *entry, int64_t now_ns)
 {
     /* Relaxed: a figure that stands alone. */
     return now_ns - fw_load_relaxed(&entry->last_seen_ns);
 }
 
+static bool is_silent(const fw_registry *registry, const fw_worker_entry *entry, int64_t now_ns)
+{
+    /* Relaxed: it stands alone. */
+    bool linked = fw_load_relaxed(&entry->linked) != 0;
+    return silence_of(entry, now_ns) >
+           (linked ? registry->config.linked_stale_ns : registry->config.stale_ns);
+}
+
+/* => true: its state has been turned to STALE. A beat that comes at this very moment may be
+ * overlooked; the next one leads back. */
+static bool fall_silent(fw_worker_entry *entry)
+{
+    /* Relaxed: a word that stands alone. */
+    int before = fw_load_relaxed(&entry->state);
+    while (before != FW_WORKER_STALE) {
+        if (fw_cas_relaxed(&entry->state, &before, FW_WORKER_STALE))
+            return true;
+    }
+    return false;
+}
+
+/* Under the lock. => those that have changed, a chain. */
+static fw_worker_entry *sweep(fw_registry *registry, int64_t now_ns)
+{
+    fw_worker_entry *told = NULL;
+    fw_worker_entry **end = &told;
+    fw_worker_entry *next;
+    for (fw_worker_entry *entry = follow(&registry->first); entry; entry = next) {
+        next = follow(&entry->next);
+        bool gone = silence_of(entry, now_ns) > registry->config.gone_ns;
+        if (!gone && !(is_silent(registry, entry, now_ns) && fall_silent(entry)))
+            continue;
+        entry->change = gone ? FW_WORKER_LEFT : FW_WORKER_FELL_SILENT;
+        entry->next_told = NULL;
+        *end = entry;
+        end = &entry->next_told;
+        if (gone)
+            take_out(registry, entry);
+    }
+    return told;
+}
+
 void fw_registry_sweep(fw_registry *registry, int64_t now_ns)
 {
+    const fw_registry_config *config = &registry->config;
     pthread_mutex_lock(&registry->lock);
-    fw_worker_entry *entry = follow(&registry->first);
-    while (entry) {
-        fw_worker_entry *next = follow(&entry->next);
-        int64_t silence = silence_of(entry, now_ns);
-        if (silence > registry->config.stale_ns) {
-            /* Relaxed: a figure that stands alone. */
-            fw_store_relaxed(&entry->active, 0);
-        }
-        if (silence > registry->config.gone_ns)
-            take_out(registry, entry);
-        entry = next;
-    }
+    /* What is taken out stays until it has been told. */
+    fw_rcu_read_lock();
+    fw_worker_entry *told = sweep(registry, now_ns);
     pthread_mutex_unlock(&registry->lock);
+    for (; told && config->changed; told = told->next_told)
+        config->changed(config->context, told, told->change);
+    fw_rcu_read_unlock();
     fw_rcu_flush();
 }
 
-/* --- readers --- */
+/* ---- Readers ---- */
 
-void fw_registry_touch(fw_registry *registry, fw_span id, int64_t now_ns)
+const fw_worker_entry *fw_registry_find(fw_registry *registry, fw_span id)
 {
-    fw_rcu_read_lock();
-    fw_worker_entry *entry = find(registry, id);
-    if (entry) {
-        /* Relaxed: its own word stays as it is. */
-        touch(entry, fw_load_relaxed(&entry->willing), now_ns);
-    }
-    fw_rcu_read_unlock();
+    return find(registry, id);
 }
 
 fw_worker_state fw_registry_state(fw_registry *registry, fw_span id, int64_t now_ns)
@@ -252,7 +420,7 @@ fw_worker_state fw_registry_state(fw_registry *registry, fw_span id, int64_t now
     fw_worker_state state = FW_WORKER_GONE;
     fw_rcu_read_lock();
     const fw_worker_entry *entry = find(registry, id);
-    if (entry && silence_of(entry, now_ns) > registry->config.stale_ns)
+    if (entry && is_silent(registry, entry, now_ns))
         state = FW_WORKER_STALE;
     else if (entry) {
         /* Relaxed: a figure that stands alone. */
@@ -288,7 +456,7 @@ static bool add_up(void *context, const fw_worker_entry *worker)
     sums *s = context;
     s->total++;
     /* Relaxed: a figure to be shown. */
-    s->active += fw_load_relaxed(&worker->active) != 0;
+    s->active += fw_load_relaxed(&worker->state) == FW_WORKER_ACTIVE;
     return true;
 }
 
@@ -298,4 +466,19 @@ void fw_registry_count(fw_registry *registry, size_t *total, size_t *active)
     fw_registry_each(registry, add_up, &s);
     *total = s.total;
     *active = s.active;
+}
+
+size_t fw_registry_depth(fw_registry *registry)
+{
+    size_t deepest = 0;
+    fw_rcu_read_lock();
+    for (size_t i = 0; i < registry->bucket_count; i++) {
+        size_t depth = 0;
+        for (const fw_worker_entry *entry = follow(&registry->buckets[i]); entry;
+             entry = follow(&entry->next_in_bucket))
+            depth++;
+        deepest = depth > deepest ? depth : deepest;
+    }
+    fw_rcu_read_unlock();
+    return deepest;
 }

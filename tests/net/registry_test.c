@@ -19,9 +19,32 @@ static fw_span span(const char *text)
     return (fw_span){text, strlen(text)};
 }
 
+/* What the sweep has told, as "a! b-": fell silent, left. */
+typedef struct telling {
+    char ids[64];
+    void *owner;
+} telling;
+static telling told;
+
+static void tell(void *context, const fw_worker_entry *worker, fw_worker_change change)
+{
+    telling *t = context;
+    size_t used = strlen(t->ids);
+    assert_true(change == FW_WORKER_FELL_SILENT || change == FW_WORKER_LEFT);
+    t->owner = fw_worker_owner(worker);
+    snprintf(t->ids + used, sizeof t->ids - used, "%c%c", worker->id[0],
+             change == FW_WORKER_LEFT ? '-' : '!');
+}
+
 static fw_registry *make(size_t workers_max)
 {
-    fw_registry_config config = {workers_max, 30 * FW_NS_PER_S, 600 * FW_NS_PER_S};
+    fw_registry_config config = {.workers_max = workers_max,
+                                 .stale_ns = 30 * FW_NS_PER_S,
+                                 .linked_stale_ns = 6 * FW_NS_PER_S,
+                                 .gone_ns = 600 * FW_NS_PER_S,
+                                 .changed = tell,
+                                 .context = &told};
+    told = (telling){.ids = ""};
     fw_registry *registry = fw_registry_create(&config);
     assert_non_null(registry);
     return registry;
@@ -32,6 +55,27 @@ static int note(fw_registry *registry, const char *id, const char *address, cons
 {
     char error[128];
     fw_registration r = {.id = span(id), .address = span(address), .status = span(status)};
+    return fw_registry_note(registry, error, sizeof error, &r, at_s * FW_NS_PER_S);
+}
+
+/* A native one's registration or beat. */
+static int offer(fw_registry *registry, const char *id, const char *epoch, const char *tasks,
+                 bool beat, int64_t at_s)
+{
+    char error[128];
+    fw_registration r = {.id = span(id),
+                         .address = span("tcp://h:1"),
+                         .status = span("active"),
+                         .heartbeat = beat,
+                         .offer = {.present = true,
+                                   .version = 1,
+                                   .slots = 4,
+                                   .impl = span("fastworker/1"),
+                                   .epoch = span(epoch),
+                                   .token = span("secret"),
+                                   .pull = span("tcp://h:7"),
+                                   .tasks = span(tasks),
+                                   .task_count = 2}};
     return fw_registry_note(registry, error, sizeof error, &r, at_s * FW_NS_PER_S);
 }
 
@@ -48,7 +92,7 @@ static bool look(void *context, const fw_worker_entry *worker)
         s->ids[used] = worker->id[0]; /* ids are letters here */
     snprintf(s->last_address, sizeof s->last_address, "%s", worker->address);
     /* Relaxed: one thread. */
-    s->active += fw_load_relaxed(&worker->active) != 0;
+    s->active += fw_load_relaxed(&worker->state) == FW_WORKER_ACTIVE;
     return true;
 }
 
@@ -63,13 +107,13 @@ static void silence_makes_inactive_then_gone(void **state)
 {
     (void)state;
     fw_registry *registry = make(10);
-    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 0), 0);
-    assert_int_equal(note(registry, "b", "tcp://h:2", "active", 0), 0);
-    assert_int_equal(note(registry, "b", "tcp://h:2", "active", 25), 0);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 0), FW_WORKER_JOINED);
+    assert_int_equal(note(registry, "b", "tcp://h:2", "active", 0), FW_WORKER_JOINED);
+    assert_int_equal(note(registry, "b", "tcp://h:2", "active", 25), FW_WORKER_AS_BEFORE);
     fw_registry_sweep(registry, 31 * FW_NS_PER_S);
     assert_string_equal(look_at(registry).ids, "ab");
     assert_int_equal(look_at(registry).active, 1);
-    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 40), 0);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 40), FW_WORKER_ACTIVE_AGAIN);
     assert_int_equal(look_at(registry).active, 2);
     fw_registry_sweep(registry, 626 * FW_NS_PER_S);
     assert_string_equal(look_at(registry).ids, "a");
@@ -110,8 +154,8 @@ static void C_093_bad_input_is_explained(void **state)
     r.address = span("");
     assert_int_equal(fw_registry_note(registry, error, sizeof error, &r, 0), -FW_EINVAL);
     assert_non_null(strstr(error, "address"));
-    assert_int_equal(note(registry, "a", "x", "active", 0), 0);
-    assert_int_equal(note(registry, "b", "x", "active", 0), 0);
+    assert_int_equal(note(registry, "a", "x", "active", 0), FW_WORKER_JOINED);
+    assert_int_equal(note(registry, "b", "x", "active", 0), FW_WORKER_JOINED);
     assert_int_equal(note(registry, "c", "x", "active", 0), -FW_EFULL);
     fw_registry_destroy(registry);
     fw_rcu_barrier();
@@ -141,7 +185,7 @@ static void readers_go_on_meanwhile(void **state)
         char id[16], address[16];
         snprintf(id, sizeof id, "w%d", round % 64);
         snprintf(address, sizeof address, "h%d", round / 64);
-        assert_int_equal(note(registry, id, address, "active", round), 0);
+        assert_in_range(note(registry, id, address, "active", round), 0, FW_WORKER_LEFT);
         if (round % 100 == 99)
             fw_registry_sweep(registry, (round + 580) * FW_NS_PER_S);
     }
@@ -158,15 +202,128 @@ static void states_follow_word_and_silence(void **state)
     (void)state;
     fw_registry *registry = make(10);
     assert_int_equal(fw_registry_state(registry, span("a"), 0), FW_WORKER_GONE);
-    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 0), 0);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 0), FW_WORKER_JOINED);
     assert_int_equal(fw_registry_state(registry, span("a"), 0), FW_WORKER_ACTIVE);
     assert_int_equal(fw_registry_state(registry, span("a"), 31 * FW_NS_PER_S), FW_WORKER_STALE);
     fw_registry_touch(registry, span("a"), 25 * FW_NS_PER_S);
     assert_int_equal(fw_registry_state(registry, span("a"), 31 * FW_NS_PER_S), FW_WORKER_ACTIVE);
-    assert_int_equal(note(registry, "a", "tcp://h:1", "inactive", 30), 0);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "inactive", 30), FW_WORKER_DRAINS);
     fw_registry_touch(registry, span("a"), 32 * FW_NS_PER_S);
     assert_int_equal(fw_registry_state(registry, span("a"), 33 * FW_NS_PER_S), FW_WORKER_DRAINING);
     assert_string_equal(fw_worker_state_name(FW_WORKER_DRAINING), "draining");
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+static void writers_are_told_what_has_changed(void **state)
+{
+    (void)state;
+    fw_registry *registry = make(10);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 0), FW_WORKER_JOINED);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 1), FW_WORKER_AS_BEFORE);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "inactive", 2), FW_WORKER_DRAINS);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "resting", 3), FW_WORKER_AS_BEFORE);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 4), FW_WORKER_ACTIVE_AGAIN);
+    assert_int_equal(note(registry, "a", "tcp://h:2", "active", 5), FW_WORKER_REPLACED);
+    assert_int_equal(offer(registry, "a", "e1", "[]", false, 6), FW_WORKER_REPLACED);
+    assert_int_equal(offer(registry, "a", "e1", "[\"x\"]", true, 7), FW_WORKER_RETOLD);
+    assert_int_equal(offer(registry, "a", "e1", "[\"x\"]", true, 8), FW_WORKER_AS_BEFORE);
+    assert_int_equal(offer(registry, "a", "e2", "[\"x\"]", false, 9), FW_WORKER_REPLACED);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 10), FW_WORKER_REPLACED);
+    fw_registry_sweep(registry, 41 * FW_NS_PER_S);
+    assert_string_equal(told.ids, "a!");
+    fw_registry_sweep(registry, 42 * FW_NS_PER_S);
+    assert_string_equal(told.ids, "a!");
+    assert_int_equal(fw_registry_touch(registry, span("a"), 43 * FW_NS_PER_S),
+                     FW_WORKER_ACTIVE_AGAIN);
+    assert_int_equal(fw_registry_touch(registry, span("a"), 44 * FW_NS_PER_S), FW_WORKER_AS_BEFORE);
+    fw_registry_sweep(registry, 80 * FW_NS_PER_S);
+    assert_int_equal(note(registry, "a", "tcp://h:1", "active", 81), FW_WORKER_ACTIVE_AGAIN);
+    note(registry, "a", "tcp://h:1", "inactive", 82);
+    fw_registry_sweep(registry, 120 * FW_NS_PER_S);
+    assert_int_equal(fw_registry_touch(registry, span("a"), 121 * FW_NS_PER_S),
+                     FW_WORKER_AS_BEFORE); /* heard of, and still unwilling */
+    assert_int_equal(fw_registry_state(registry, span("a"), 122 * FW_NS_PER_S), FW_WORKER_DRAINING);
+    fw_registry_sweep(registry, 722 * FW_NS_PER_S);
+    assert_string_equal(told.ids, "a!a!a!a-");
+    assert_int_equal(fw_registry_touch(registry, span("a"), 723 * FW_NS_PER_S), FW_WORKER_LEFT);
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+/* Three beats of 2 s over a link; 30 s while there is none, also after it was lost. */
+static void silence_on_a_link_is_noticed_sooner(void **state)
+{
+    (void)state;
+    fw_registry *registry = make(10);
+    offer(registry, "n", "e1", "[]", false, 0);
+    assert_int_equal(fw_registry_state(registry, span("n"), 29 * FW_NS_PER_S), FW_WORKER_ACTIVE);
+    fw_registry_touch(registry, span("n"), 20 * FW_NS_PER_S);
+    offer(registry, "n", "e1", "[]", true, 21);
+    assert_int_equal(fw_registry_state(registry, span("n"), 27 * FW_NS_PER_S), FW_WORKER_ACTIVE);
+    assert_int_equal(fw_registry_state(registry, span("n"), 28 * FW_NS_PER_S), FW_WORKER_STALE);
+    offer(registry, "n", "e1", "[1]", true, 29); /* retold by a beat: the link stands */
+    assert_int_equal(fw_registry_state(registry, span("n"), 36 * FW_NS_PER_S), FW_WORKER_STALE);
+    offer(registry, "n", "e1", "[1]", false, 37); /* registers again: it has lost the link */
+    assert_int_equal(fw_registry_state(registry, span("n"), 66 * FW_NS_PER_S), FW_WORKER_ACTIVE);
+    /* A Python one's owner knows that it is busy; that is no link. */
+    note(registry, "p", "tcp://h:5", "active", 40);
+    fw_registry_touch(registry, span("p"), 60 * FW_NS_PER_S);
+    assert_int_equal(fw_registry_state(registry, span("p"), 89 * FW_NS_PER_S), FW_WORKER_ACTIVE);
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+/* The entry has copies of its own of all but the token. */
+static void what_it_says_is_kept(void **state)
+{
+    (void)state;
+    char tasks[] = "[\"add\", \"mul\"]";
+    fw_registry *registry = make(10);
+    offer(registry, "n", "e1", tasks, false, 0);
+    memset(tasks, 'x', sizeof tasks - 1);
+    fw_rcu_read_lock();
+    const fw_worker_entry *entry = fw_registry_find(registry, span("n"));
+    assert_non_null(entry);
+    assert_true(entry->offer.present);
+    assert_int_equal(entry->offer.slots, 4);
+    assert_string_equal(entry->offer.epoch.ptr, "e1");
+    assert_string_equal(entry->offer.pull.ptr, "tcp://h:7");
+    assert_string_equal(entry->offer.impl.ptr, "fastworker/1");
+    assert_int_equal(entry->offer.token.len, 0);
+    fw_native_tasks walk = fw_native_tasks_of(&entry->offer);
+    fw_span name;
+    assert_true(fw_native_tasks_next(&walk, &name));
+    assert_memory_equal(name.ptr, "add", 3);
+    assert_true(fw_native_tasks_next(&walk, &name));
+    assert_memory_equal(name.ptr, "mul", 3);
+    assert_false(fw_native_tasks_next(&walk, &name));
+    assert_null(fw_registry_find(registry, span("m")));
+    fw_rcu_read_unlock();
+    fw_registry_destroy(registry);
+    fw_rcu_barrier();
+}
+
+static void an_owner_is_handed_on(void **state)
+{
+    (void)state;
+    int link = 0, other = 0;
+    fw_registry *registry = make(10);
+    assert_false(fw_registry_own(registry, span("n"), &link));
+    offer(registry, "n", "e1", "[]", false, 0);
+    assert_true(fw_registry_own(registry, span("n"), &link));
+    offer(registry, "n", "e1", "[2]", false, 1);
+    fw_rcu_read_lock();
+    assert_ptr_equal(fw_worker_owner(fw_registry_find(registry, span("n"))), &link);
+    fw_rcu_read_unlock();
+    assert_int_equal(offer(registry, "n", "e2", "[2]", false, 1), FW_WORKER_REPLACED);
+    fw_rcu_read_lock();
+    assert_ptr_equal(fw_worker_owner(fw_registry_find(registry, span("n"))), &link);
+    fw_rcu_read_unlock();
+    assert_true(fw_registry_own(registry, span("n"), &other));
+    fw_registry_sweep(registry, 602 * FW_NS_PER_S);
+    assert_string_equal(told.ids, "n-");
+    assert_ptr_equal(told.owner, &other);
     fw_registry_destroy(registry);
     fw_rcu_barrier();
 }
@@ -191,9 +348,11 @@ static void ten_thousand(void **state)
     for (int i = 0; i < MANY; i++) {
         snprintf(id, sizeof id, "%d", i);
         snprintf(address, sizeof address, "tcp://h:%d", i);
-        assert_int_equal(note(registry, id, address, "active", i % 2 ? 0 : 500), 0);
+        assert_int_equal(note(registry, id, address, "active", i % 2 ? 0 : 500), FW_WORKER_JOINED);
     }
     assert_int_equal(note(registry, "one more", "tcp://h:1", "active", 0), -FW_EFULL);
+    /* A beat looks at a few entries, however many there are; ids are hashed with a secret. */
+    assert_in_range(fw_registry_depth(registry), 2, 16);
     fw_registry_sweep(registry, 601 * FW_NS_PER_S);
     size_t next = 0;
     fw_registry_each(registry, count_one, &next);
@@ -212,6 +371,10 @@ int main(void)
         cmocka_unit_test(C_093_bad_input_is_explained),
         cmocka_unit_test(readers_go_on_meanwhile),
         cmocka_unit_test(states_follow_word_and_silence),
+        cmocka_unit_test(writers_are_told_what_has_changed),
+        cmocka_unit_test(silence_on_a_link_is_noticed_sooner),
+        cmocka_unit_test(what_it_says_is_kept),
+        cmocka_unit_test(an_owner_is_handed_on),
         cmocka_unit_test(ten_thousand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
