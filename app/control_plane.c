@@ -10,9 +10,6 @@
 #include "base/log.h"
 #include "base/rcu.h"
 
-static const fw_registry_config registry_config = {
-    .workers_max = 10000, .stale_ns = 30 * FW_NS_PER_S, .gone_ns = 600 * FW_NS_PER_S};
-
 /* --- build --- */
 
 static int build_engine(fw_control_plane *plane)
@@ -21,12 +18,16 @@ static int build_engine(fw_control_plane *plane)
     fw_cache_config cache = {.entries_max = (size_t)s->cache_size,
                              .bytes_max = (size_t)s->cache_bytes,
                              .ttl_ns = s->cache_ttl_ns};
-    plane->registry = fw_registry_create(&registry_config);
-    if (!plane->registry)
-        return fw_house_refuse(1, "start.memory", "out of memory");
     int rc = fw_house_build_engine(&plane->house, &cache);
-    plane->house.life.registry = plane->registry;
-    return rc;
+    if (rc != 0)
+        return rc;
+    rc = fw_workers_create(&plane->workers, &plane->house);
+    if (rc < 0)
+        return fw_house_refuse(1, "start.workers", fw_strerror(rc));
+    plane->house.life.workers = plane->workers;
+    plane->house.life.waits = !s->local;
+    plane->house.life.losses_max = (unsigned)s->losses_max;
+    return 0;
 }
 
 static int build_net(fw_control_plane *plane)
@@ -42,7 +43,10 @@ static int build_net(fw_control_plane *plane)
     config.management_port = (unsigned)s->subworker_port;
     config.message_max = (size_t)s->payload_max;
     config.connections_max = (size_t)s->connections_max;
-    return fw_house_build_net(&plane->house, &config);
+    int rc = fw_house_build_net(&plane->house, &config);
+    if (rc == 0)
+        fw_workers_open(plane->workers);
+    return rc;
 }
 
 static int build_web(fw_control_plane *plane)
@@ -65,8 +69,10 @@ static void tear_down(fw_control_plane *plane)
 {
     if (plane->web)
         fw_web_stop(plane->web);
+    if (plane->workers)
+        fw_workers_close(plane->workers);
     fw_house_tear_down(&plane->house);
-    fw_registry_destroy(plane->registry);
+    fw_workers_destroy(plane->workers);
     fw_rcu_barrier();
 }
 
@@ -87,8 +93,7 @@ static void announce(const fw_control_plane *plane)
 static void turn(void *context, unsigned count, int64_t now_ns)
 {
     fw_control_plane *plane = context;
-    if (count % 20 == 0)
-        fw_registry_sweep(plane->registry, now_ns);
+    fw_workers_turn(plane->workers, count, now_ns);
 }
 
 int fw_control_plane_run(const fw_settings *settings)

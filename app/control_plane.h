@@ -4,17 +4,27 @@
 #define FW_APP_CONTROL_PLANE_H
 
 #include "app/house.h"
+#include "app/workers.h"
 #include "web/web.h"
 
 typedef struct fw_control_plane {
     fw_house house;
-    fw_registry *registry;
+    fw_workers *workers;
     fw_web *web; /* NULL: no dashboard */
 } fw_control_plane;
 
 /* Builds, serves until SIGTERM or SIGINT, drains. The exit code. All signals are blocked by the
  * caller before any thread exists. */
 int fw_control_plane_run(const fw_settings *settings);
+
+/* Of each level: what waits, here or for a subworker, and about how long the oldest has. Any
+ * thread.
+ */
+typedef struct fw_queue_view {
+    size_t depth;
+    double oldest_s;
+} fw_queue_view;
+void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW_LEVELS]);
 
 /* What the web room shows; context is the fw_control_plane. */
 fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane);

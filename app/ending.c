@@ -6,6 +6,7 @@
  * returns. SPDX-License-Identifier: Apache-2.0 */
 #include "app/lifecycle_parts.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +15,15 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/rcu.h"
+#include "net/link.h"
 
-/* The run that this thread has just ended; from run to done. */
+/* The run that this thread has just ended, here or elsewhere; from run to done. */
 static _Thread_local fw_call_output my_output;
 static _Thread_local unsigned my_thread;
+static _Thread_local int64_t my_ran_ns; /* elsewhere, by the clock there; 0: by ours */
+static _Thread_local bool my_crash;
+static _Thread_local bool my_recall; /* what this thread ends, it gives back */
+static _Thread_local char my_loss[256];
 
 /* flush-note: answers are gathered per thread and leave in one write when the thread has a pause.
  * Behind long tasks that would be late, so they also leave when the last write is long enough ago;
@@ -68,23 +74,90 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
         .thread = thread,
     };
     my_thread = thread;
+    my_ran_ns = 0;
+    my_crash = false;
     fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
     FW_ASSERT(name->entry);
     fw_modules_call(life->modules, name->entry, &input, &my_output);
     return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
 }
 
+void fw_lifecycle_note_result(const fw_result_view *view, int64_t ran_ns)
+{
+    my_output = (fw_call_output){
+        .success = view->status == FW_SUCCESS, .result = view->result, .error = view->error};
+    my_ran_ns = ran_ns > 0 ? ran_ns : 0;
+    my_thread = UINT_MAX;
+    my_crash = view->crashed;
+}
+
+static bool withdraw(void *context, fw_task *task)
+{
+    fw_lifecycle *life = context;
+    if (fw_record_of(task)->first.form == FW_REPLY_LEASE)
+        (void)fw_engine_withdraw(life->engine, task);
+    return true;
+}
+
+void fw_lifecycle_give_back(fw_lifecycle *life)
+{
+    my_recall = true;
+    fw_rcu_read_lock();
+    fw_engine_each(life->engine, withdraw, life);
+    fw_rcu_read_unlock();
+    my_recall = false;
+    fw_net_flush(life->net);
+}
+
+void fw_lifecycle_orders(void *context, const fw_order *orders, size_t count)
+{
+    fw_lifecycle *life = context;
+    fw_rcu_read_lock();
+    for (size_t i = 0; i < count; i++) {
+        fw_task *task = fw_engine_find(life->engine, orders[i].key);
+        if (task && orders[i].kind == FW_ORDER_CANCEL) {
+            (void)fw_engine_cancel(life->engine, task);
+        } else if (task) {
+            my_recall = true;
+            withdraw(life, task);
+            my_recall = false;
+        }
+    }
+    fw_rcu_read_unlock();
+    fw_net_flush(life->net);
+}
+
+void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why)
+{
+    snprintf(my_loss, sizeof my_loss, "Task lost its worker %u time%s, the last was %.100s: %.100s",
+             losses, losses == 1 ? "" : "s", worker, why);
+}
+
+/* A crash in isolation of a task that had lost a worker before is another loss (app/work.c). The
+ * claim of its lease makes us the only one who writes. */
+static bool is_forgiven(fw_lifecycle *life, fw_task *task, int why)
+{
+    fw_atomic(uint8_t) *losses = &fw_record_of(task)->losses;
+    /* Relaxed: one writer at a time. */
+    uint8_t before = fw_load_relaxed(losses);
+    if (why != FW_ENDED_BY_RUN || !my_crash || before == 0 || before >= life->losses_max)
+        return false;
+    fw_store_relaxed(losses, (uint8_t)(before + 1));
+    return before + 1u < life->losses_max;
+}
+
 /* The wire's five fields: wait delay * backoff^n after the n-th failure, at most the maximum, while
- * retries are left. */
+ * retries are left. A lost worker is nobody's failure. */
 int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
 {
-    (void)context;
-    (void)why;
+    if (is_forgiven(context, task, why))
+        return fw_now_ns() + 1;
     const fw_record_extras *extras = fw_record_extras_of(task);
-    if (!extras || fw_load_relaxed(&task->attempt) > extras->max_retries)
+    /* Relaxed: changed between runs only. */
+    int failures = fw_load_relaxed(&task->attempt) - fw_load_relaxed(&fw_record_of(task)->losses);
+    if (!extras || failures > extras->max_retries)
         return 0;
-    double wait_s =
-        extras->retry_delay_s * pow(extras->retry_backoff, fw_load_relaxed(&task->attempt) - 1);
+    double wait_s = extras->retry_delay_s * pow(extras->retry_backoff, failures - 1);
     if (!(wait_s < extras->retry_backoff_max_s))
         wait_s = extras->retry_backoff_max_s;
     if (!(wait_s >= 0))
@@ -117,6 +190,8 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
         item->error = timeout_text(task, text, capacity);
     else if (why == FW_ENDED_BY_STOP)
         item->error = literal("control plane is shutting down");
+    else if (why == FW_ENDED_BY_LOSS)
+        item->error = literal(my_loss);
     else if (why == FW_ENDED_BY_CANCEL)
         item->error = literal("Task cancelled");
     else if (item->status == FW_CANCELLED)
@@ -136,11 +211,15 @@ static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state
         kind = FW_COUNT_SUCCESS;
     else if (status == FW_CANCELLED)
         kind = FW_COUNT_CANCELLED;
-    unsigned thread = why == FW_ENDED_BY_RUN ? my_thread : life->threads;
+    unsigned thread = life->threads;
+    if (why == FW_ENDED_BY_RUN && my_thread < thread)
+        thread = my_thread;
     size_t place = task->name;
     fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
     int64_t ran_ns =
         fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);
+    if (my_ran_ns > 0)
+        ran_ns = my_ran_ns;
     if (why == FW_ENDED_BY_RUN && ran_ns > 0)
         fw_run_counts_add(life->counts, place, task->level, FW_COUNT_RUN_NS, (uint64_t)ran_ns,
                           thread);
@@ -164,6 +243,43 @@ static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *
         fw_waiter_release(&life->waiters, waiter);
         waiter = next;
     }
+}
+
+/* A subworker's: it has not run, and its control plane gets it back. Others who asked for it here
+ * are told so. */
+static void give_back(fw_lifecycle *life, fw_task *task, fw_refusal reason)
+{
+    char buffer[FW_UUID_TEXT];
+    fw_record *record = fw_record_of(task);
+    fw_waiter *waiter = fw_waiters_close(task);
+    fw_result_view view = {.key = task->key,
+                           .id = fw_record_id(task, buffer),
+                           .status = FW_FAILURE,
+                           .error = literal("the subworker gave the task back")};
+    fw_net_answer_refusal(life->net, &record->first, view.id, reason, NULL);
+    while (waiter) {
+        fw_waiter *next = waiter->next;
+        if (fw_waiter_claim(waiter)) {
+            if (waiter->reply.form == FW_REPLY_LEASE)
+                fw_net_answer_refusal(life->net, &waiter->reply, view.id, reason, NULL);
+            else if (waiter->until_ns != 0)
+                fw_net_answer_query(life->net, &waiter->reply, FW_NEVER_SEEN, waiter->native,
+                                    &view);
+            else
+                fw_net_answer_result(life->net, &waiter->reply, &view);
+        }
+        fw_waiter_release(&life->waiters, waiter);
+        waiter = next;
+    }
+}
+
+/* A task that came under a lease and did not come to its end here. */
+static bool is_given_back(fw_lifecycle *life, fw_task *task, int why)
+{
+    if (fw_record_of(task)->first.form != FW_REPLY_LEASE || !(my_recall || why == FW_ENDED_BY_STOP))
+        return false;
+    give_back(life, task, my_recall ? FW_REFUSED_RECALLED : FW_REFUSED_DRAINING);
+    return true;
 }
 
 /* The id had ended before it was asked for again: everybody gets the stored end. */
@@ -203,6 +319,8 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         answer_known(life, task);
         return;
     }
+    if (is_given_back(life, task, why))
+        return;
     const fw_record_extras *extras = fw_record_extras_of(task);
     fw_cache_item item = {
         .key = task->key,

@@ -112,6 +112,16 @@ static const fw_name *runnable(fw_lifecycle *life, fw_span text)
     return name ? name : fw_names_add(life->names, text);
 }
 
+/* The cache has the answer. A control plane that tries again after a failure wants another run. */
+static bool is_known(fw_lifecycle *life, const chunk *c, const fw_submission *s, bool peek,
+                     fw_cache_item *item)
+{
+    if (fw_cache_get(life->cache, s->key, c->now_ns, peek, item) != FW_CACHE_FOUND)
+        return false;
+    return s->reply.form != FW_REPLY_LEASE || item->status == FW_SUCCESS ||
+           item->attempt > s->retry_count;
+}
+
 /* One request. The caller is in a read section. */
 static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
 {
@@ -121,8 +131,10 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
     if (!name) {
         if (spare)
             fw_engine_abandon(life->engine, spare);
-        if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND)
+        if (is_known(life, c, s, false, &item))
             answer_item(life, c, s, &item);
+        else if (s->reply.form == FW_REPLY_LEASE)
+            fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_UNKNOWN_NAME, NULL);
         else
             fw_lifecycle_end_unknown(life, s, !c->batch);
         return FATE_ENDED;
@@ -141,7 +153,7 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
             fw_engine_abandon(life->engine, task);
             return (fate)joined;
         }
-        if (fw_cache_get(life->cache, s->key, c->now_ns, false, &item) == FW_CACHE_FOUND) {
+        if (is_known(life, c, s, false, &item)) {
             answer_item(life, c, s, &item);
             fw_engine_abandon(life->engine, task);
             return FATE_ENDED;
@@ -149,7 +161,7 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
         fw_cpu_relax(); /* its end is stored nowhere and its id free in a moment */
     }
     c->tasks[i] = task;
-    if (fw_cache_get(life->cache, s->key, c->now_ns, true, &item) == FW_CACHE_FOUND) {
+    if (is_known(life, c, s, true, &item)) {
         fw_record_of(task)->known = 1;
         return FATE_KNOWN;
     }

@@ -3,6 +3,8 @@
 #include "app/lifecycle.h"
 
 #include "app/lifecycle_parts.h"
+#include "app/manage.h"
+#include "app/workers.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -66,10 +68,17 @@ fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life)
 static void note_registration(void *context, const fw_registration *registration)
 {
     fw_lifecycle *life = context;
-    char error[128];
-    int rc = fw_registry_note(life->registry, error, sizeof error, registration, fw_now_ns());
-    fw_net_answer_registration(life->net, &registration->reply, registration->id,
-                               rc < 0 ? error : NULL);
+    fw_buffer answer = {0};
+    if (life->workers && registration->action.len > 0) {
+        fw_manage_answer(life->workers, registration->action, registration->request, &answer);
+        fw_net_answer_text(life->net, &registration->reply,
+                           (fw_span){answer.data, answer.failed ? 0 : answer.len});
+        fw_buffer_fini(&answer);
+    } else if (life->workers)
+        fw_workers_note(life->workers, registration);
+    else
+        fw_net_answer_registration(life->net, &registration->reply, registration->id,
+                                   "this is a subworker, not a control plane", false);
 }
 
 fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life)
@@ -81,6 +90,8 @@ fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life)
         .batch_refused = fw_lifecycle_batch_refused,
         .query = fw_lifecycle_query,
         .registration = note_registration,
+        .orders = fw_lifecycle_orders,
+        .drain = life->drain,
     };
 }
 
@@ -120,6 +131,8 @@ bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key)
     if (task) {
         fw_cancel outcome = fw_engine_cancel(life->engine, task);
         cancelled = outcome == FW_CANCEL_QUEUED || outcome == FW_CANCEL_RUNNING;
+        if (outcome == FW_CANCEL_RUNNING && life->workers)
+            fw_workers_cancel(life->workers, task);
     }
     fw_rcu_read_unlock();
     return cancelled;

@@ -15,7 +15,6 @@
 #include "engine/engine.h"
 #include "engine/modules.h"
 #include "net/net.h"
-#include "net/registry.h"
 
 typedef struct fw_lifecycle {
     /* Set before the first task, not changed after. */
@@ -24,11 +23,13 @@ typedef struct fw_lifecycle {
     fw_net *net;
     fw_modules *modules;
     fw_names *names;
-    fw_registry *registry;
     fw_run_counts *counts;
     unsigned threads;
     bool waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
+    unsigned losses_max;                   /* see loss-note in app/work.c */
+    struct fw_workers *workers;            /* NULL: a subworker has none */
+    void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
     fw_atomic(unsigned) wildcards; /* places that run whatever they are given */
     /* Relaxed counts. */
@@ -42,6 +43,15 @@ void fw_lifecycle_fini(fw_lifecycle *life);
 fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life);
 fw_net_ops fw_lifecycle_net_ops(fw_lifecycle *life);
 
+/* A subworker's: its control plane wants these ended, or back if they do not run. In the shape that
+ * the net's table wants. */
+void fw_lifecycle_orders(void *context, const struct fw_order *orders, size_t count);
+/* Gives back everything that came from a control plane and does not run. */
+void fw_lifecycle_give_back(fw_lifecycle *life);
+/* On the thread that is about to end a task that ran elsewhere: what `done` shall store. Borrowed
+ * until then. */
+void fw_lifecycle_note_result(const fw_result_view *view, int64_t ran_ns);
+void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why);
 /* True when something was there to cancel. Any thread. */
 bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */

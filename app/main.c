@@ -12,6 +12,7 @@
 #include "app/control_plane.h"
 #include "app/list.h"
 #include "app/settings.h"
+#include "app/subworker.h"
 #include "base/log.h"
 
 typedef struct command {
@@ -22,13 +23,18 @@ typedef struct command {
 
 static int run_control_plane(int argc, char **argv);
 static int run_worker(int argc, char **argv);
+static int run_subworker(int argc, char **argv);
 
 static const command commands[] = {
     {"control-plane", run_control_plane, "accept tasks, run them, keep their results"},
+    {"subworker", run_subworker, "run tasks for a control plane, here or on another machine"},
     {"worker", run_worker, "a control plane without dashboard"},
     {"submit", fw_command_submit, "submit a task, or many from standard input"},
     {"status", fw_command_status, "what became of a task"},
     {"cancel", fw_command_cancel, "cancel a task"},
+    {"workers", fw_command_workers, "who works for a control plane"},
+    {"drain", fw_command_drain, "a subworker takes nothing new"},
+    {"resume", fw_command_resume, "it takes tasks again"},
     {"list", fw_command_list, "tasks in modules, without running them"},
     {"ping", fw_command_ping, "is a control plane there"},
     {"config", fw_command_config, "show, check or write the configuration"},
@@ -58,7 +64,7 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-static int run_server(int argc, char **argv)
+static int run_server(int argc, char **argv, int (*run)(const fw_settings *settings))
 {
     fw_settings settings;
     fw_settings_error error;
@@ -76,14 +82,19 @@ static int run_server(int argc, char **argv)
     int64_t level = settings.log_level == 5 ? FW_LOG_WARN : settings.log_level;
     fw_log_configure((fw_log_level)level, (fw_log_format)settings.log_format);
     block_signals();
-    int code = fw_control_plane_run(&settings);
+    int code = run(&settings);
     fw_settings_fini(&settings);
     return code;
 }
 
 static int run_control_plane(int argc, char **argv)
 {
-    return run_server(argc, argv);
+    return run_server(argc, argv, fw_control_plane_run);
+}
+
+static int run_subworker(int argc, char **argv)
+{
+    return run_server(argc, argv, fw_subworker_run);
 }
 
 static int run_worker(int argc, char **argv)
@@ -93,7 +104,7 @@ static int run_worker(int argc, char **argv)
         return 1;
     memcpy(more, argv, (size_t)argc * sizeof *more);
     more[argc] = (char *)(uintptr_t) "--no-gui";
-    int code = run_server(argc + 1, more);
+    int code = run_server(argc + 1, more, fw_control_plane_run);
     free(more);
     return code;
 }

@@ -98,9 +98,11 @@ static void write_queues(fw_buffer *out, const fw_control_plane *plane,
                          const fw_engine_stats *engine)
 {
     double depth[FW_LEVELS], oldest[FW_LEVELS], full[FW_LEVELS];
+    fw_queue_view queues[FW_LEVELS];
+    fw_control_plane_queues(plane, queues);
     for (int i = 0; i < FW_LEVELS; i++) {
-        depth[i] = (double)(engine->pool.ring_depth[i] + engine->pool.overflow_depth[i]);
-        oldest[i] = (double)engine->pool.oldest_ns[i] / 1e9;
+        depth[i] = (double)queues[i].depth;
+        oldest[i] = queues[i].oldest_s;
         full[i] = (double)engine->pool.ring_full[i];
     }
     by_level(out, "fastworker_queue_tasks", "gauge", "Tasks waiting.", depth);

@@ -67,6 +67,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name)
         .id_len = (uint8_t)stored_id_len(s),
         .has_extras = has_extras(s),
         .accept_only = s->accept_only,
+        .isolate = s->isolate,
     };
     if (record->has_extras) {
         fw_record_extras extras = {s->eta_wall_ns,

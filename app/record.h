@@ -22,11 +22,11 @@ typedef struct fw_record {
     fw_reply_to first;                           /* form FW_REPLY_NONE: nobody waits */
     uint32_t args_len, kwargs_len, callback_len; /* 0: "[]", "{}", none */
     uint8_t id_len;                              /* 0: the key is the UUID */
-    uint8_t has_extras;                          /* 0 or 1 */
-    uint8_t known; /* the cache had the answer already: nothing runs, nothing is stored */
-    uint8_t accept_only;
-    fw_atomic(
-        uint8_t) losses; /* places that went away with it; written under the dispatcher's duty */
+    uint8_t has_extras : 1;
+    uint8_t accept_only : 1;
+    uint8_t isolate : 1; /* in a process of its own, whatever its module says */
+    uint8_t known;       /* the cache had the answer already: nothing runs, nothing is stored */
+    fw_atomic(uint8_t) losses; /* workers that went away with it; written by who has the task */
 } fw_record;
 
 /* Bytes of payload a submission needs. */

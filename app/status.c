@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "engine/dispatch.h"
 
 static fw_span text_span(const char *text)
 {
@@ -51,7 +52,7 @@ static void write_status(void *context, fw_buffer *out)
     fw_buffer_format(out, ", \"uptime_seconds\": %.6f",
                      (double)(fw_now_ns() - plane->house.started_ns) / 1e9);
     size_t total, active;
-    fw_registry_count(plane->registry, &total, &active);
+    fw_workers_count(plane->workers, &total, &active);
     fw_buffer_format(out, ", \"subworkers\": {\"total\": %zu, \"active\": %zu, \"inactive\": %zu}",
                      total, active, total - active);
     fw_buffer_format(out,
@@ -70,22 +71,30 @@ typedef struct worker_list {
     size_t count;
 } worker_list;
 
-static bool write_worker(void *context, const fw_worker_entry *worker)
+static bool write_worker(void *context, const fw_worker_view *worker)
 {
     worker_list *list = context;
     fw_buffer *out = list->out;
+    bool active = strcmp(worker->state, "active") == 0;
     list->count++;
     fw_buffer_text(out, ", {\"id\": ");
     fw_buffer_json_string(out, text_span(worker->id));
     fw_buffer_text(out, ", \"address\": ");
     fw_buffer_json_string(out, text_span(worker->address));
-    /* Relaxed: figures to be shown. */
-    fw_buffer_format(out, ", \"status\": \"%s\", \"load\": 0, \"last_seen\": ",
-                     fw_load_relaxed(&worker->state) == FW_WORKER_ACTIVE ? "active" : "inactive");
-    add_time(out, fw_load_relaxed(&worker->last_seen_wall_ns));
+    fw_buffer_format(out, ", \"status\": \"%s\", \"load\": %u, \"last_seen\": ",
+                     active ? "active" : "inactive", worker->in_hand);
+    add_time(out, worker->last_seen_wall_ns);
     fw_buffer_text(out, ", \"registered_at\": ");
     add_time(out, worker->registered_wall_ns);
-    fw_buffer_text(out, ", \"is_control_plane\": false}");
+    fw_buffer_format(
+        out,
+        ", \"is_control_plane\": false, \"state\": \"%s\", \"native\": %s, "
+        "\"slots\": %u, \"window\": %u, \"tasks\": %zu, \"given\": %" PRIu64 ", \"ended\": %" PRIu64
+        ", \"returned\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"software\": ",
+        worker->state, worker->native ? "true" : "false", worker->slots, worker->window,
+        worker->names, worker->given, worker->ended, worker->returned, worker->lost);
+    fw_buffer_json_string(out, text_span(worker->software));
+    fw_buffer_text(out, "}");
     return true;
 }
 
@@ -105,7 +114,7 @@ static void write_workers(void *context, fw_buffer *out)
     add_time(out, plane->house.started_wall_ns);
     fw_buffer_text(out, ", \"is_control_plane\": true}");
     worker_list list = {out, 1};
-    fw_registry_each(plane->registry, write_worker, &list);
+    fw_workers_each(plane->workers, write_worker, &list);
     fw_buffer_format(out, "], \"count\": %zu}", list.count);
 }
 
@@ -184,19 +193,36 @@ static void write_tasks(void *context, const fw_web_task_filter *filter, fw_buff
 
 /* --- queues, cache, registered tasks --- */
 
+void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW_LEVELS])
+{
+    fw_engine_stats engine;
+    fw_dispatch_stats dispatch;
+    int64_t now_ns = fw_wall_ns();
+    fw_engine_snapshot(plane->house.engine, &engine);
+    fw_dispatch_snapshot(plane->house.engine, &dispatch);
+    for (int level = 0; level < FW_LEVELS; level++) {
+        out[level].depth = engine.pool.ring_depth[level] + engine.pool.overflow_depth[level] +
+                           dispatch.waiting[level];
+        int64_t oldest_ns = engine.pool.oldest_ns[level];
+        if (dispatch.oldest_wall_ns[level] > 0 &&
+            now_ns - dispatch.oldest_wall_ns[level] > oldest_ns)
+            oldest_ns = now_ns - dispatch.oldest_wall_ns[level];
+        out[level].oldest_s = (double)oldest_ns / 1e9;
+    }
+}
+
 static void write_queues(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
-    fw_engine_stats engine;
+    fw_queue_view queues[FW_LEVELS];
     size_t total = 0;
-    fw_engine_snapshot(plane->house.engine, &engine);
+    fw_control_plane_queues(plane, queues);
     fw_buffer_text(out, "{\"queues\": {");
     for (int level = 0; level < FW_LEVELS; level++) {
-        size_t count = engine.pool.ring_depth[level] + engine.pool.overflow_depth[level];
-        total += count;
+        total += queues[level].depth;
         fw_buffer_format(out, "%s\"%s\": {\"count\": %zu, \"oldest_seconds\": %.3f, \"tasks\": []}",
-                         level ? ", " : "", fw_prio_name((fw_prio)level), count,
-                         (double)engine.pool.oldest_ns[level] / 1e9);
+                         level ? ", " : "", fw_prio_name((fw_prio)level), queues[level].depth,
+                         queues[level].oldest_s);
     }
     fw_buffer_format(out, "}, \"total_queued\": %zu}", total);
 }

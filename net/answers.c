@@ -289,16 +289,47 @@ void fw_net_answer_cancel(fw_net *net, const fw_reply_to *reply, fw_span id, boo
     fw_gather_recorded(gather, reply, 1);
 }
 
+/* What a native subworker has to know of us. */
+static void write_our_side(fw_buffer *out, const fw_net *net)
+{
+    static const char software[] = "fastworker/" FW_VERSION;
+    const char *results = fw_net_results_address(net), *epoch = fw_net_epoch(net);
+    fw_native_offer offer = {.version = 1,
+                             .impl = {software, sizeof software - 1},
+                             .epoch = {epoch, strlen(epoch)},
+                             .results = {results, strlen(results)}};
+    fw_json_write_native(out, &offer);
+}
+
 void fw_net_answer_registration(fw_net *net, const fw_reply_to *reply, fw_span id,
-                                const char *error)
+                                const char *error, bool native)
+{
+    fw_gather *gather = gather_for(net, reply);
+    if (!gather)
+        return;
+    FW_ASSERT(!is_framed(reply));
+    fw_buffer ours = {0};
+    if (native && !error)
+        write_our_side(&ours, net);
+    fw_buffer *text = fw_gather_text(gather);
+    fw_json_write_registration(text, reply->form, id, error,
+                               (fw_span){ours.data, ours.failed ? 0 : ours.len});
+    send_text(gather, reply, text);
+    fw_buffer_fini(&ours);
+}
+
+void fw_net_answer_text(fw_net *net, const fw_reply_to *reply, fw_span json)
 {
     fw_gather *gather = gather_for(net, reply);
     if (!gather)
         return;
     FW_ASSERT(!is_framed(reply));
     fw_buffer *text = fw_gather_text(gather);
-    fw_json_write_registration(text, reply->form, id, error, (fw_span){"", 0});
-    send_text(gather, reply, text);
+    fw_buffer_add(text, json.ptr, json.len);
+    if (json.len == 0)
+        fw_gather_give_up(gather, reply);
+    else
+        send_text(gather, reply, text);
 }
 
 void fw_net_answer_ping(fw_net *net, const fw_reply_to *reply, fw_span bytes)

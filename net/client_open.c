@@ -72,6 +72,26 @@ int fw_client_dial(fw_stream *stream, const fw_address *address, int64_t deadlin
     return rc;
 }
 
+/* Two parts, the second of any size. */
+static int write_all(fw_stream *stream, struct iovec parts[2], int64_t deadline_ns)
+{
+    int first = 0;
+    while (first < 2) {
+        ssize_t taken = fw_stream_write(stream, parts + first, 2 - first);
+        if (taken < 0)
+            return fw_client_fail(FW_ENOCONN, "the connection broke: %s", stream->error);
+        if (taken == 0 && !stream_poll(stream, deadline_ns))
+            return fw_client_fail(FW_ETIME, "the control plane does not read what it is sent");
+        while (first < 2 && (size_t)taken >= parts[first].iov_len)
+            taken -= (ssize_t)parts[first++].iov_len;
+        if (first < 2) {
+            parts[first].iov_base = (char *)parts[first].iov_base + taken;
+            parts[first].iov_len -= (size_t)taken;
+        }
+    }
+    return 0;
+}
+
 int fw_client_ask(fw_stream *stream, fw_span *reply, fw_span body, int64_t deadline_ns)
 {
     enum { PREFIX = FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES };
@@ -83,9 +103,10 @@ int fw_client_ask(fw_stream *stream, fw_span *reply, fw_span body, int64_t deadl
     fw_sp_length_write(prefix, FW_SP_WORD_BYTES + body.len);
     fw_sp_word_write(prefix + FW_SP_LENGTH_BYTES, FW_SP_REQUEST_BIT);
     struct iovec parts[] = {{prefix, PREFIX}, {bytes.to, body.len}};
-    FW_ASSERT(stream->state == FW_STREAM_READY && body.len <= 4096);
-    if (fw_stream_write(stream, parts, 2) != (ssize_t)(PREFIX + body.len))
-        return fw_client_fail(FW_ENOCONN, "the connection broke: %s", stream->error);
+    FW_ASSERT(stream->state == FW_STREAM_READY);
+    int rc = write_all(stream, parts, deadline_ns);
+    if (rc < 0)
+        return rc;
     for (;;) {
         fw_span message;
         fw_sp_request request;

@@ -115,10 +115,12 @@ bool fw_native_tasks_next(fw_native_tasks *tasks, fw_span *name);
 
 /* A subworker's registration or heartbeat (port R). */
 typedef struct fw_registration {
-    fw_span id, address, status; /* non-empty */
+    fw_span id, address, status; /* non-empty, but for a question */
     bool heartbeat;
     fw_span native; /* JSON text of the native member, or empty */
     fw_native_offer offer;
+    fw_span action, request; /* not empty: no registration but a question of an operator's; all of
+                              * its JSON */
     fw_reply_to reply;
 } fw_registration;
 

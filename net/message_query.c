@@ -117,13 +117,18 @@ static bool read_filled(const fw_fields *fields, fw_span *out, const char *name,
 int fw_json_registration_read(fw_registration *out, fw_complaint *complaint, fw_scratch *scratch,
                               fw_span message, const fw_reply_to *reply)
 {
-    static const char *const names[] = {"subworker_id", "address", "status", "heartbeat", "native"};
-    fw_json object, values[5];
+    static const char *const names[] = {"subworker_id", "address", "status",
+                                        "heartbeat",    "native",  "action"};
+    fw_json object, values[6];
     fw_fields fields = {"registration", 0, complaint, scratch};
     *out = (fw_registration){.status = {"active", 6}};
     if (!open_object(&fields, &object, &out->reply, message, reply))
         return -FW_EINVAL;
-    fw_fields_collect(values, object, names, 5);
+    fw_fields_collect(values, object, names, 6);
+    if (values[5].type != FW_JSON_INVALID) {
+        out->request = object.text;
+        return read_filled(&fields, &out->action, names[5], values[5]) ? 0 : -FW_EINVAL;
+    }
     if (!read_filled(&fields, &out->id, names[0], values[0]))
         return -FW_EINVAL;
     complaint->id = out->id;

@@ -86,8 +86,11 @@ typedef enum fw_found { FW_FOUND, FW_NOT_FINISHED, FW_WAS_EXPIRED, FW_NEVER_SEEN
 void fw_net_answer_query(fw_net *net, const fw_reply_to *reply, fw_found found, bool native,
                          const fw_result_view *result);
 void fw_net_answer_cancel(fw_net *net, const fw_reply_to *reply, fw_span id, bool cancelled);
+/* error NULL: registered. native: with what a native subworker has to know. */
 void fw_net_answer_registration(fw_net *net, const fw_reply_to *reply, fw_span id,
-                                const char *error);
+                                const char *error, bool native);
+/* JSON of the caller's, to a question at the management port; empty: no memory. */
+void fw_net_answer_text(fw_net *net, const fw_reply_to *reply, fw_span json);
 /* Sends this thread's gathered answers. */
 void fw_net_flush(fw_net *net);
 

@@ -72,12 +72,13 @@ static void on_ready(const fw_port *port, fw_connection *connection)
     pipe->ops.ready(pipe->ops.context, connection);
 }
 
-/* A PULL says nothing. */
 static ssize_t on_bytes(const fw_port *port, fw_connection *connection, const unsigned char *bytes,
                         size_t len)
 {
-    (void)port, (void)connection, (void)bytes, (void)len;
-    return -1;
+    const fw_pipe *pipe = port->context;
+    if (pipe->ops.deliver)
+        return pipe->ops.deliver(pipe->ops.context, connection, bytes, len);
+    return -1; /* a PULL says nothing */
 }
 
 static bool on_stalled(const fw_port *port, fw_connection *connection)
@@ -141,7 +142,7 @@ fw_pipe *fw_pipe_dial(fw_exchange *exchange, const char *address, int64_t limit_
     pipe->port = (fw_port){.exchange = exchange,
                            .context = pipe,
                            .role = FW_ROLE_PUSH,
-                           .protocol = FW_SP_PUSH0,
+                           .protocol = ops->deliver ? FW_SP_REQ0 : FW_SP_PUSH0,
                            .ready = on_ready,
                            .deliver = on_bytes,
                            .patient = on_stalled,

@@ -1,4 +1,5 @@
-/* net/pipe.h - a pipe that we dial: a PUSH to somebody's PULL port.
+/* net/pipe.h - a connection that we dial: a PUSH to somebody's PULL port, or a REQ to a Python
+ * subworker's.
  *
  *   fw_pipe_dial ... ready (hands are shaken; may send) ... closed, once, the end of it
  *
@@ -20,6 +21,9 @@ typedef struct fw_pipe_ops {
     void (*closed)(void *context, const char *why);
     /* The peer has not read for stalled_ns: true to wait as long again. On a thread of NNG. */
     bool (*patient)(void *context);
+    /* NULL: a PUSH, which hears nothing. Otherwise a REQ; as deliver in net/connection.h. */
+    ssize_t (*deliver)(void *context, fw_connection *connection, const unsigned char *bytes,
+                       size_t len);
     void *context;
 } fw_pipe_ops;
 

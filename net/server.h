@@ -13,6 +13,7 @@
 #include "net/link.h"
 #include "net/listener.h"
 #include "net/net.h"
+#include "net/pylink.h"
 
 typedef struct fw_discovery fw_discovery;
 typedef struct fw_callbacks fw_callbacks;
@@ -34,6 +35,7 @@ struct fw_net {
     fw_net_kind kind;
     fw_net_ops ops;
     fw_link_ops link_ops; /* set before the first link */
+    fw_pylink_ops pylink_ops;
     char worker_id[FW_ID_MAX + 1], epoch[FW_ID_MAX + 1];
     char token[FW_TOKEN_MAX + 1]; /* "": none is asked for */
     fw_port ports[FW_PORTS_MAX];

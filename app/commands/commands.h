@@ -10,6 +10,9 @@ int fw_command_submit(int argc, char **argv);
 int fw_command_status(int argc, char **argv);
 int fw_command_cancel(int argc, char **argv);
 int fw_command_ping(int argc, char **argv);
+int fw_command_workers(int argc, char **argv);
+int fw_command_drain(int argc, char **argv);
+int fw_command_resume(int argc, char **argv);
 int fw_command_version(int argc, char **argv);
 
 /* Exit statuses of the commands; docs/COMMANDS.md has the table. */

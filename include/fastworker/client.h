@@ -99,6 +99,10 @@ FW_API int fw_wait(fw_client *c, const char *id, int64_t wait_ms, fw_result **r)
 /* 0: accepted. -FW_EUNKNOWN: unknown or already over. */
 FW_API int fw_cancel(fw_client *c, const char *id) FW_MUST;
 
+/* A question to the management port: JSON there and back (docs/PROTOCOL.md). Blocks up to the
+ * client's timeout. *answer is the caller's, to be freed. */
+FW_API int fw_manage(fw_client *c, const char *request, char **answer) FW_MUST;
+
 FW_API fw_state fw_result_state(const fw_result *r);
 FW_API const char *fw_result_id(const fw_result *r);
 FW_API fw_span fw_result_json(const fw_result *r); /* "null" when there is none */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -157,6 +158,24 @@ static int flaky(fw_call *c)
     return fw_ret_int(c, facts.st_size / line_bytes);
 }
 
+/* Ends its process as a bug would, after a line in the file. */
+static int kill_process(fw_call *c)
+{
+    const char *path, *text;
+    int rc = fw_args(c, "ss", "path", &path, "text", &text);
+    if (rc == 0)
+        rc = append_line(c, path, '+', text);
+    if (rc < 0)
+        return rc;
+    raise(SIGKILL);
+    return fw_fail(c, "still there");
+}
+
+static int process_id(fw_call *c)
+{
+    return fw_ret_int(c, getpid());
+}
+
 /* Milliseconds to its deadline. */
 static int time_left(fw_call *c)
 {
@@ -172,6 +191,8 @@ static const fw_task_def tasks[] = {
     FW_TASK("give_back", give_back, .doc = "Returns its value, byte for byte."),
     FW_TASK("fail_with", fail_with, .doc = "Fails with this text."),
     FW_TASK("flaky", flaky, .doc = "Fails a number of times."),
+    FW_TASK("kill_process", kill_process, .doc = "Ends its process."),
+    FW_TASK("process_id", process_id, .doc = "The process that runs it."),
     FW_TASK("time_left", time_left, .doc = "Milliseconds to its deadline."),
 };
 FW_MODULE("counting", "1.0", tasks);

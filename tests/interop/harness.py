@@ -273,6 +273,19 @@ class Plane(Process):
                             f"{task_id} is finished", seconds)
         return answer["result"]
 
+    def workers(self):
+        """The subworkers as the dashboard has them, by id."""
+        return {w["id"]: w for w in self.api("workers")["workers"] if not w["is_control_plane"]}
+
+    def wait_worker(self, worker_id, state="active"):
+        def there():
+            try:
+                worker = self.workers().get(worker_id)
+            except urllib.error.URLError:  # the dashboard comes last
+                return None
+            return worker if worker and worker["state"] == state else None
+        return wait_until(there, f"subworker {worker_id} is {state}")
+
     def http(self, path):
         address = f"http://127.0.0.1:{self.ports.gui}{path}"
         with urllib.request.urlopen(address, timeout=LONG) as got:
@@ -297,6 +310,19 @@ class Plane(Process):
         """SIGTERM and the exit status."""
         self.send(signal.SIGTERM)
         return self.wait()
+
+
+class Subworker(Process):
+    """A subworker of this project; it finds its control plane by address."""
+
+    def __init__(self, plane, worker_id, *flags, modules=(SAMPLES, COUNTING), env=None, threads=2,
+                 discovery=False):
+        self.id = worker_id
+        command = [PROGRAM, "subworker", "--worker-id", worker_id, "--threads", str(threads)]
+        command += (["--discovery-address", tcp(plane.ports.discovery)] if discovery else
+                    ["--control-plane-address", tcp(plane.ports.base)])
+        command += ["--task-modules", *modules] if modules else []
+        super().__init__(command + [str(flag) for flag in flags], env)
 
 
 class PythonPlane(Process):
@@ -348,6 +374,12 @@ class Case(unittest.TestCase):
 
     def plane(self, *flags, **options):
         return self.keep(Plane(*flags, **options))
+
+    def subworker(self, plane, worker_id, *flags, wait=True, **options):
+        worker = self.keep(Subworker(plane, worker_id, *flags, **options))
+        if wait:
+            plane.wait_worker(worker_id)
+        return worker
 
     def path(self, name):
         return os.path.join(self.folder, name)

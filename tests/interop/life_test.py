@@ -35,7 +35,8 @@ class Start(Case):
         self.assert_success(plane.run("add", 1, 2), 3)
 
     def test_wrong_addresses(self):
-        for flag, value in (("--base-address", "nonsense"), ("--base-address", "tcp://127.0.0.1:0"),
+        for flag, value in (("--base-address", "nonsense"),
+                            ("--discovery-address", "tcp://127.0.0.1:0"),
                             ("--base-address", "tcp://127.0.0.1:65533"),
                             ("--discovery-address", "tcp://127.0.0.1"), ("--base-address", "")):
             with self.subTest(f"{flag} {value}"):

@@ -160,7 +160,7 @@ static inline void desk_registration(void *context, const fw_registration *regis
     pthread_mutex_lock(&d->lock);
     desk_note(d, 'r');
     fw_net_answer_registration(d->net, &registration->reply, registration->id,
-                               desk_is(registration->id, "bad") ? "not you" : NULL);
+                               desk_is(registration->id, "bad") ? "not you" : NULL, false);
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -1,0 +1,17 @@
+/* app/manage.h - what operators ask at the management port: JSON with an `action`, JSON back.
+ *
+ *   {"action": "workers"}                     {"workers": [{"id": ..., "state": ...}, ...]}
+ *   {"action": "drain", "worker": "sw1"}      {"worker": "sw1", "state": "draining"}
+ *   {"action": "resume", "worker": "sw1"}     {"worker": "sw1", "state": "active"}
+ * Anything that fails: {"error": "...", "code": "unknown" | "invalid"}. Any thread.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_MANAGE_H
+#define FW_APP_MANAGE_H
+
+#include "app/workers.h"
+#include "base/json.h"
+
+/* request: a JSON object that was checked; action: its member of that name. */
+void fw_manage_answer(fw_workers *workers, fw_span action, fw_span request, fw_buffer *out);
+
+#endif

@@ -1,0 +1,228 @@
+/* app/unit.c - units: attached when their wires are up, ended once, freed by the main thread.
+ *
+ * Key invariants: U1 a unit that is not DOWN is in its bucket; U2 a unit is freed when it is DOWN,
+ * the dispatcher has none of its places, and a grace period has passed since it left its bucket;
+ * U3 dispatcher and links are not called with the lock held where they could call back.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/worker_unit.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rcu.h"
+
+/* --- the table --- */
+
+static fw_atomic(fw_unit *) * bucket_of(fw_workers *workers, fw_span id)
+{
+    return &workers->buckets[fw_key_from_text(id).low % FW_UNIT_BUCKETS];
+}
+
+/* In a read section, or under the lock. */
+fw_unit *fw_unit_find(fw_workers *workers, fw_span id)
+{
+    /* [unit-bucket] acquire: the unit's immutable parts. */
+    fw_unit *unit = fw_load_acquire(bucket_of(workers, id));
+    while (unit && (strlen(unit->id) != id.len || memcmp(unit->id, id.ptr, id.len) != 0)) {
+        /* [unit-bucket] acquire: as above. */
+        unit = fw_load_acquire(&unit->next);
+    }
+    return unit;
+}
+
+/* Under the lock. */
+void fw_unit_publish(fw_workers *workers, fw_unit *unit)
+{
+    fw_atomic(fw_unit *) *bucket = bucket_of(workers, (fw_span){unit->id, strlen(unit->id)});
+    /* Relaxed: who changes a bucket has the lock. */
+    fw_store_relaxed(&unit->next, fw_load_relaxed(bucket));
+    /* [unit-bucket] release: the unit's immutable parts. */
+    fw_store_release(bucket, unit);
+}
+
+/* Under the lock. */
+static void unpublish(fw_workers *workers, fw_unit *unit)
+{
+    fw_atomic(fw_unit *) *link = bucket_of(workers, (fw_span){unit->id, strlen(unit->id)});
+    /* Relaxed: who changes a bucket has the lock. */
+    while (fw_load_relaxed(link) != unit) {
+        FW_ASSERT(fw_load_relaxed(link));
+        link = &fw_load_relaxed(link)->next;
+    }
+    /* [unit-bucket] release: the one behind it. */
+    fw_store_release(link, fw_load_relaxed(&unit->next));
+}
+
+/* --- up and down --- */
+
+/* Nothing new goes there; what is in hand is asked about as lost. Once per unit that was attached.
+ */
+static void detach(fw_unit *unit)
+{
+    fw_workers *workers = unit->workers;
+    for (unsigned i = 0; i < unit->port_count; i++) {
+        uint32_t place = unit->ports[i].place;
+        if (place == 0)
+            continue;
+        /* [unit-place] release: nothing; who looks from now on finds nobody. */
+        fw_store_release(&workers->by_place[place], (fw_unit_port *)NULL);
+        fw_dispatch_detach(workers->engine, place);
+    }
+    fw_dispatch_flush(workers->engine);
+}
+
+static int attach_port(fw_unit *unit, fw_unit_port *port)
+{
+    fw_workers *workers = unit->workers;
+    fw_place_config config = {
+        .owner = port,
+        .names = unit->names,
+        .name_count = unit->name_count,
+        .any = !unit->native,
+        .levels = unit->native ? 0xf : (uint8_t)(1u << port->level),
+        .slots = unit->native ? unit->slots : 1,
+        .prefetch = unit->native,
+    };
+    /* Relaxed: who attached takes it back, or the dispatcher does when it is through. */
+    fw_add_relaxed(&unit->attached, 1);
+    int rc = fw_dispatch_attach(workers->engine, &port->place, &config);
+    if (rc < 0) {
+        port->place = 0;
+        fw_add_relaxed(&unit->attached, UINT_MAX);
+        fw_log(FW_LOG_ERROR, "worker.place", "%s: %s", unit->id, fw_strerror(rc));
+        return rc;
+    }
+    /* [unit-place] release: the unit, to who cancels. */
+    fw_store_release(&workers->by_place[port->place], port);
+    return 0;
+}
+
+/* Ends a unit: whoever is first. Any thread; in a read section; without the lock. */
+void fw_unit_end(fw_unit *unit, const char *why)
+{
+    fw_workers *workers = unit->workers;
+    pthread_mutex_lock(&workers->lock);
+    fw_unit_state before = unit->state;
+    if (before != FW_UNIT_DOWN) {
+        unit->state = FW_UNIT_DOWN;
+        snprintf(unit->why, sizeof unit->why, "%s", why);
+        unpublish(workers, unit);
+        unit->next_dead = workers->dead;
+        workers->dead = unit;
+    }
+    pthread_mutex_unlock(&workers->lock);
+    if (before == FW_UNIT_DOWN)
+        return;
+    fw_log(FW_LOG_INFO, "worker.down", "%s at %s: %s", unit->id, unit->address, why);
+    if (!unit->native) {
+        /* Relaxed: a hint for names that nobody has told. */
+        fw_add_relaxed(&workers->life->wildcards, UINT_MAX);
+    }
+    /* One that is not up yet is attached at this moment, or never: attach sees to it. */
+    if (before == FW_UNIT_UP)
+        detach(unit);
+    if (unit->link)
+        fw_link_hang_up(unit->link);
+}
+
+/* In a read section. */
+void fw_unit_attach(fw_unit *unit)
+{
+    fw_workers *workers = unit->workers;
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < unit->port_count; i++)
+        rc = attach_port(unit, &unit->ports[i]);
+    pthread_mutex_lock(&workers->lock);
+    bool down = unit->state == FW_UNIT_DOWN;
+    if (!down)
+        unit->state = FW_UNIT_UP;
+    pthread_mutex_unlock(&workers->lock);
+    if (down)
+        detach(unit);
+    else if (rc < 0)
+        fw_unit_end(unit, fw_strerror(rc));
+}
+
+void fw_unit_up(void *context, void *owner)
+{
+    fw_unit *unit = owner;
+    (void)context;
+    fw_log(FW_LOG_INFO, "worker.up", "%s at %s: %u slots, %zu tasks", unit->id, unit->address,
+           unit->slots, unit->name_count);
+    fw_rcu_read_lock();
+    fw_unit_attach(unit);
+    fw_rcu_read_unlock();
+}
+
+void fw_unit_down(void *context, void *owner, const char *why)
+{
+    (void)context;
+    fw_rcu_read_lock();
+    fw_unit_end(owner, why);
+    fw_rcu_read_unlock();
+}
+
+void fw_unit_pause(fw_unit *unit, bool paused)
+{
+    /* Relaxed: a flag to be shown. */
+    fw_store_relaxed(&unit->draining, paused);
+    for (unsigned i = 0; i < unit->port_count; i++) {
+        if (unit->ports[i].place != 0)
+            fw_dispatch_pause(unit->workers->engine, unit->ports[i].place, paused);
+    }
+    fw_dispatch_flush(unit->workers->engine);
+}
+
+void fw_unit_beat(void *context, void *owner, const fw_beat *beat)
+{
+    fw_workers *workers = context;
+    fw_unit *unit = owner;
+    fw_registry_touch(workers->registry, (fw_span){unit->id, strlen(unit->id)}, fw_now_ns());
+    /* Relaxed: a flag to be shown; one pipe, so one beat at a time. */
+    if (beat->draining != fw_load_relaxed(&unit->draining))
+        fw_unit_pause(unit, beat->draining);
+}
+
+/* --- the end --- */
+
+void fw_unit_free(fw_unit *unit)
+{
+    free(unit->names);
+    free(unit);
+}
+
+/* Frees what is down and out of everybody's hands. */
+void fw_unit_reap(fw_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    fw_unit *unit = workers->dead;
+    workers->dead = NULL;
+    pthread_mutex_unlock(&workers->lock);
+    if (!unit)
+        return;
+    fw_rcu_barrier();
+    while (unit) {
+        fw_unit *next = unit->next_dead;
+        if (unit->link)
+            fw_link_close(unit->link);
+        if (unit->pylink)
+            fw_pylink_close(unit->pylink);
+        unit->link = NULL;
+        unit->pylink = NULL;
+        /* [unit-attached] acquire: the dispatcher is through with it. */
+        if (fw_load_acquire(&unit->attached) == 0) {
+            fw_unit_free(unit);
+        } else {
+            pthread_mutex_lock(&workers->lock);
+            unit->next_dead = workers->dead;
+            workers->dead = unit;
+            pthread_mutex_unlock(&workers->lock);
+        }
+        unit = next;
+    }
+}

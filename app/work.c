@@ -1,0 +1,290 @@
+/* app/work.c - tasks on their way to subworkers, and their results on the way back.
+ *
+ * Out: on whatever thread has the dispatcher's duty. A task goes as name, arguments, level, limit
+ * and id; retries, callbacks and delays stay with the control plane, which decides about them.
+ * Back: on NNG's threads. A result is taken only by who claims its lease, so it is stored and told
+ * once, whatever else arrives.
+ *
+ * loss-note: a task whose worker went away may have been what killed it, or just have been there.
+ * It is queued again, marked, and its next run is isolated: in a process of its own at the
+ * subworker. So the next crash costs that process only and names the task without doubt; after
+ * losses_max of them it is given up. SPDX-License-Identifier: Apache-2.0 */
+#include "app/lifecycle_parts.h"
+#include "app/worker_unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+
+enum { SEND_MAX = 128, ORDERS_MAX = 256 };
+
+/* Native subworkers watch the limit themselves; this is for one that does not answer. */
+static const int64_t native_margin_ns = 30 * FW_NS_PER_S;
+static const int64_t python_margin_ns = 15 * FW_NS_PER_S;
+/* Without a single result for so long, a worker with more than its slots in hand is stuck. */
+static const int64_t quiet_max_ns = 100 * FW_NS_PER_MS;
+
+/* --- out --- */
+
+static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handout,
+                                   char id[FW_UUID_TEXT])
+{
+    fw_task *task = handout->task;
+    return (fw_assignment){
+        .lease = handout->lease,
+        .attempt = handout->attempt,
+        .task =
+            {
+                .key = task->key,
+                .id = fw_record_id(task, id),
+                .name = fw_name_text(fw_names_at(workers->life->names, task->name)),
+                .args = fw_record_args(task),
+                .kwargs = fw_record_kwargs(task),
+                .timeout_ns = task->timeout_ns,
+                .level = task->level,
+                /* Relaxed: written under the duty, which we have. */
+                .isolate = fw_load_relaxed(&fw_record_of(task)->losses) > 0,
+            },
+    };
+}
+
+static void count_starts(fw_workers *workers, const fw_handout *handouts, size_t count)
+{
+    fw_lifecycle *life = workers->life;
+    for (size_t i = 0; i < count; i++)
+        fw_run_counts_add(life->counts, handouts[i].task->name, handouts[i].task->level,
+                          FW_COUNT_STARTED, 1, life->threads);
+}
+
+static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
+{
+    fw_assignment items[SEND_MAX];
+    char ids[SEND_MAX][FW_UUID_TEXT];
+    for (size_t at = 0; at < count;) {
+        size_t n = 0;
+        for (; n < SEND_MAX && at + n < count; n++)
+            items[n] = assignment_of(unit->workers, &handouts[at + n], ids[n]);
+        size_t sent = fw_link_assign(unit->link, items, n);
+        for (size_t i = sent; i < n; i++) {
+            /* The link is down, and its place will be detached; or there is no memory now. */
+            fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->ports[0].place,
+                                              handouts[at + i].lease);
+            if (task)
+                fw_dispatch_return(unit->workers->engine, task, handouts[at + i].lease, false);
+        }
+        at += n;
+    }
+}
+
+static void send_python(fw_unit_port *port, const fw_handout *handouts, size_t count)
+{
+    fw_unit *unit = port->unit;
+    for (size_t i = 0; i < count; i++) {
+        char id[FW_UUID_TEXT];
+        fw_assignment item = assignment_of(unit->workers, &handouts[i], id);
+        if (fw_pylink_assign(unit->pylink, port->level, &item))
+            continue;
+        fw_task *task = fw_dispatch_claim(unit->workers->engine, port->place, handouts[i].lease);
+        if (task)
+            fw_dispatch_return(unit->workers->engine, task, handouts[i].lease, false);
+    }
+}
+
+static void send(void *context, void *place_owner, const fw_handout *handouts, size_t count)
+{
+    fw_unit_port *port = place_owner;
+    count_starts(context, handouts, count);
+    if (port->unit->native)
+        send_native(port->unit, handouts, count);
+    else
+        send_python(port, handouts, count);
+}
+
+/* --- losses --- */
+
+/* See loss-note. Under the dispatcher's duty. */
+static bool lost(void *context, fw_task *task, void *place_owner)
+{
+    fw_workers *workers = context;
+    fw_unit *unit = ((fw_unit_port *)place_owner)->unit;
+    fw_record *record = fw_record_of(task);
+    /* Relaxed: one writer at a time, who has the duty. */
+    unsigned losses = fw_load_relaxed(&record->losses);
+    if (losses < UINT8_MAX)
+        fw_store_relaxed(&record->losses, (uint8_t)++losses);
+    /* Relaxed: a flag that only shortens the way. */
+    if (!fw_load_relaxed(&workers->closing) &&
+        losses < (unsigned)workers->house->settings->losses_max)
+        return true;
+    char why[sizeof unit->why];
+    pthread_mutex_lock(&workers->lock);
+    memcpy(why, unit->why, sizeof why);
+    pthread_mutex_unlock(&workers->lock);
+    fw_lifecycle_note_loss(losses, unit->id, why);
+    return false;
+}
+
+static void gone(void *context, void *place_owner)
+{
+    (void)context;
+    fw_unit_port *port = place_owner;
+    /* [unit-attached] release: the dispatcher is through with the port. */
+    fw_sub_acq_rel(&port->unit->attached, 1);
+}
+
+fw_dispatch_ops fw_work_dispatch_ops(fw_workers *workers)
+{
+    return (fw_dispatch_ops){.context = workers, .send = send, .lost = lost, .gone = gone};
+}
+
+/* --- back --- */
+
+static void take(fw_workers *workers, uint32_t place, const fw_lease_result *item)
+{
+    fw_task *task = fw_dispatch_claim(workers->engine, place, item->lease);
+    if (!task)
+        return; /* late: another run counts, or the end is known already */
+    if (item->returned) {
+        fw_dispatch_return(workers->engine, task, item->lease,
+                           item->why == FW_REFUSED_UNKNOWN_NAME);
+        return;
+    }
+    bool success = item->view.status == FW_SUCCESS;
+    fw_lifecycle_note_result(&item->view, item->ran_ns);
+    fw_dispatch_end(workers->engine, task, item->lease, success, item->ran_ns);
+}
+
+void fw_work_results(void *context, void *owner, const fw_lease_result *items, size_t count)
+{
+    fw_workers *workers = context;
+    fw_unit *unit = owner;
+    for (size_t i = 0; i < count; i++)
+        take(workers, unit->ports[0].place, &items[i]);
+    fw_dispatch_flush(workers->engine);
+    fw_net_flush(workers->life->net);
+}
+
+void fw_work_python_result(void *context, void *owner, fw_prio port, const fw_lease_result *result)
+{
+    fw_workers *workers = context;
+    fw_unit *unit = owner;
+    take(workers, unit->ports[port].place, result);
+    fw_dispatch_flush(workers->engine);
+    fw_net_flush(workers->life->net);
+}
+
+void fw_work_python_failed(void *context, void *owner, fw_prio port, uint64_t lease, bool sent,
+                           const char *why)
+{
+    fw_workers *workers = context;
+    fw_unit *unit = owner;
+    fw_task *task = fw_dispatch_claim(workers->engine, unit->ports[port].place, lease);
+    pthread_mutex_lock(&workers->lock);
+    snprintf(unit->why, sizeof unit->why, "%s", why);
+    pthread_mutex_unlock(&workers->lock);
+    if (task && sent)
+        fw_dispatch_lose(workers->engine, task, lease);
+    else if (task)
+        fw_dispatch_return(workers->engine, task, lease, false);
+    fw_dispatch_flush(workers->engine);
+    fw_net_flush(workers->life->net);
+}
+
+/* --- cancels, limits, recalls --- */
+
+void fw_workers_cancel(fw_workers *workers, fw_task *task)
+{
+    uint32_t place;
+    uint64_t lease = fw_dispatch_lease_of(task, &place);
+    if (lease == 0)
+        return;
+    /* [unit-place] acquire: the unit; it stays while we are in a read section. */
+    fw_unit_port *port = fw_load_acquire(&workers->by_place[place]);
+    if (!port || !port->unit->native)
+        return;
+    char id[FW_UUID_TEXT];
+    fw_order order = {
+        .kind = FW_ORDER_CANCEL, .lease = lease, .key = task->key, .id = fw_record_id(task, id)};
+    fw_link_order(port->unit->link, &order, 1);
+}
+
+typedef struct look {
+    fw_unit *unit;
+    int64_t before_ns; /* given before this */
+    int64_t now_ns;
+    size_t count;
+    fw_order orders[ORDERS_MAX];
+    char ids[ORDERS_MAX][FW_UUID_TEXT];
+} look;
+
+static bool add_order(look *l, fw_task *task, uint64_t lease, fw_order_kind kind)
+{
+    l->orders[l->count] = (fw_order){.kind = kind, .lease = lease, .key = task->key};
+    /* An id that is no UUID would have to outlive the task: such a task is not recalled. */
+    if (!fw_key_is_uuid(task->key))
+        return true;
+    l->orders[l->count].id = fw_record_id(task, l->ids[l->count]);
+    return ++l->count < ORDERS_MAX;
+}
+
+static bool end_late(void *context, fw_task *task, uint64_t lease, int64_t given_ns)
+{
+    look *l = context;
+    int64_t margin_ns = l->unit->native ? native_margin_ns : python_margin_ns;
+    if (task->timeout_ns <= 0 || l->now_ns - given_ns < margin_ns ||
+        l->now_ns - given_ns - margin_ns < task->timeout_ns)
+        return true;
+    fw_dispatch_expire(l->unit->workers->engine, task, lease);
+    /* Relaxed: a count. */
+    fw_add_relaxed(&l->unit->workers->expired, 1);
+    return add_order(l, task, lease, FW_ORDER_CANCEL);
+}
+
+void fw_work_check_deadlines(fw_unit *unit, int64_t now_ns)
+{
+    static look l; /* main thread only */
+    l.unit = unit;
+    l.now_ns = now_ns;
+    l.count = 0;
+    for (unsigned i = 0; i < unit->port_count; i++) {
+        if (unit->ports[i].place != 0)
+            fw_dispatch_each(unit->workers->engine, unit->ports[i].place, end_late, &l);
+    }
+    if (l.count > 0 && unit->native)
+        fw_link_order(unit->link, l.orders, l.count);
+}
+
+static bool recall_one(void *context, fw_task *task, uint64_t lease, int64_t given_ns)
+{
+    look *l = context;
+    return given_ns > l->before_ns || add_order(l, task, lease, FW_ORDER_RECALL);
+}
+
+void fw_work_recall(fw_unit *unit, int64_t now_ns)
+{
+    static look l; /* main thread only */
+    fw_place_stats stats;
+    uint32_t place = unit->ports[0].place;
+    if (!unit->native || !fw_dispatch_place_snapshot(unit->workers->engine, place, &stats))
+        return;
+    uint64_t ended = stats.ended + stats.returned;
+    if (ended != unit->ended_before || stats.in_hand <= stats.slots) {
+        unit->ended_before = ended;
+        unit->quiet_since_ns = now_ns;
+        return;
+    }
+    if (now_ns - unit->quiet_since_ns < quiet_max_ns)
+        return;
+    l.unit = unit;
+    l.before_ns = unit->quiet_since_ns;
+    l.count = 0;
+    unit->quiet_since_ns = now_ns;
+    fw_dispatch_each(unit->workers->engine, place, recall_one, &l);
+    if (l.count > 0 && fw_link_order(unit->link, l.orders, l.count)) {
+        /* Relaxed: a count. */
+        fw_add_relaxed(&unit->workers->recalls, l.count);
+    }
+}

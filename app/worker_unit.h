@@ -1,0 +1,97 @@
+/* app/worker_unit.h - what the two files of app/workers share: a unit, and the table of them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_WORKER_UNIT_H
+#define FW_APP_WORKER_UNIT_H
+
+#include <pthread.h>
+
+#include "app/workers.h"
+#include "engine/dispatch.h"
+#include "net/link.h"
+#include "net/pylink.h"
+
+typedef struct fw_unit fw_unit;
+
+/* What the dispatcher knows as a place's owner: the whole of a native subworker, or one of the four
+ * ports of a Python one. */
+typedef struct fw_unit_port {
+    fw_unit *unit;
+    fw_prio level;  /* Python: the one level that it takes */
+    uint32_t place; /* 0: not attached; written before a task can be sent there */
+} fw_unit_port;
+
+typedef enum fw_unit_state { FW_UNIT_OPENING, FW_UNIT_UP, FW_UNIT_DOWN } fw_unit_state;
+
+struct fw_unit {
+    /* Immutable once published. */
+    fw_workers *workers;
+    char id[FW_WORKER_TEXT_MAX + 1], address[FW_WORKER_TEXT_MAX + 1], epoch[64], software[64];
+    bool native;
+    unsigned slots;
+    uint32_t *names;
+    size_t name_count;
+    fw_unit_port ports[FW_LEVELS];
+    unsigned port_count;
+    fw_link *link; /* one of the two */
+    fw_pylink *pylink;
+    /* Under the lock. */
+    fw_unit_state state;
+    char why[128]; /* it went down */
+    fw_unit *next_dead;
+    /* Shared, atomic. */
+    fw_atomic(fw_unit *) next;    /* in its bucket */
+    fw_atomic(unsigned) attached; /* places that the dispatcher has */
+    fw_atomic(bool) draining;
+    /* Main thread. */
+    uint64_t ended_before;
+    int64_t quiet_since_ns;
+};
+
+enum { FW_UNIT_BUCKETS = 4096 };
+
+struct fw_workers {
+    /* Immutable. */
+    fw_house *house;
+    fw_engine *engine;
+    fw_lifecycle *life;
+    fw_registry *registry;
+    /* Shared. */
+    pthread_mutex_t lock; /* of those who change units */
+    fw_unit *dead;        /* to be freed; under the lock */
+    fw_atomic(fw_unit *) buckets[FW_UNIT_BUCKETS];
+    fw_atomic(fw_unit_port *) by_place[FW_PLACES_MAX + 1];
+    fw_atomic(bool) open, closing;
+    /* Relaxed counts. */
+    fw_atomic(uint64_t) units, downs, recalls, expired;
+};
+
+/* unit.c. In a read section, or under the lock. */
+fw_unit *fw_unit_find(fw_workers *workers, fw_span id);
+/* Under the lock. */
+void fw_unit_publish(fw_workers *workers, fw_unit *unit);
+/* Its wires are up: gives its places to the dispatcher. In a read section. */
+void fw_unit_attach(fw_unit *unit);
+/* The first to say so ends it. Any thread; in a read section; without the lock. */
+void fw_unit_end(fw_unit *unit, const char *why);
+void fw_unit_pause(fw_unit *unit, bool paused);
+/* Frees those that are down and in nobody's hands. Main thread. */
+void fw_unit_reap(fw_workers *workers);
+/* One that was never published. */
+void fw_unit_free(fw_unit *unit);
+/* The links' table. */
+void fw_unit_up(void *context, void *owner);
+void fw_unit_down(void *context, void *owner, const char *why);
+void fw_unit_beat(void *context, void *owner, const fw_beat *beat);
+
+/* work.c: tasks there and back. */
+fw_dispatch_ops fw_work_dispatch_ops(fw_workers *workers);
+void fw_work_results(void *context, void *owner, const fw_lease_result *items, size_t count);
+void fw_work_python_result(void *context, void *owner, fw_prio port, const fw_lease_result *result);
+void fw_work_python_failed(void *context, void *owner, fw_prio port, uint64_t lease, bool sent,
+                           const char *why);
+/* A second's look at what is in hand at one unit: ends what is long past its limit. Main thread. */
+void fw_work_check_deadlines(fw_unit *unit, int64_t now_ns);
+/* Takes back what waits behind long tasks at one unit. Main thread. */
+void fw_work_recall(fw_unit *unit, int64_t now_ns);
+
+#endif

@@ -1,0 +1,130 @@
+"""Subworkers that die, stop, or are cut off: what they had in hand is finished by others, nothing
+is lost and nothing told twice. Control plane restart; tasks that kill.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import json
+import os
+import signal
+import subprocess
+
+import harness
+from harness import Case, ask, task, tcp, wait_until
+
+IN_HAND = 1000
+
+
+class Losses(Case):
+    def setUp(self):
+        super().setUp()
+        self.cp = self.plane("--no-local", modules=())
+
+    def submit_all(self, tasks):
+        for at in range(0, len(tasks), 500):
+            answer = json.loads(ask(self.cp.address(2), {"action": "batch_submit",
+                                                         "tasks": tasks[at:at + 500]}))
+            self.assertTrue(answer["batch_accepted"], answer)
+
+    def in_hand(self, worker_id):
+        return self.cp.workers()[worker_id]["load"]
+
+    def test_SIGKILL_with_a_thousand_in_hand(self):
+        victim = self.subworker(self.cp, "victim", "--batch", "1", threads=2)
+        gate = self.path("gate")
+        tasks = [task("hold", self.path("log"), f"t{i}", gate) for i in range(IN_HAND)]
+        self.cp_prefetch(tasks, "victim")
+        self.subworker(self.cp, "heir", threads=2)
+        victim.kill()
+        self.open_gate()
+        for message in tasks:
+            self.assertEqual(self.cp.finished(message["id"])["status"], "success")
+        runs = [mark for mark in self.marks() if mark.startswith("-")]
+        self.assertEqual(sorted(runs), sorted(f"-t{i}" for i in range(IN_HAND)))
+        self.assertEqual(self.cp.metric("fastworker_tasks_finished_total", status="success"),
+                         IN_HAND)
+
+    def cp_prefetch(self, tasks, worker_id):
+        """All of these in the hands of one subworker: it has to be told to send so far ahead."""
+        self.submit_all(tasks)
+        wait_until(lambda: self.in_hand(worker_id) >= 2, "it has work in hand")
+
+    def test_SIGKILL_under_load(self):
+        """Killed again and again while tasks flow; each one counted outside."""
+        tasks = [task("mark", self.path("log"), f"t{i}") for i in range(3000)]
+        steady = self.subworker(self.cp, "steady")
+        self.submit_all(tasks)
+        for round_number in range(5):
+            victim = self.subworker(self.cp, f"victim{round_number}")
+            victim.kill()
+        for message in tasks:
+            self.assertEqual(self.cp.finished(message["id"])["status"], "success")
+        self.assertEqual(set(self.marks()), {f"=t{i}" for i in range(3000)})
+        self.assertEqual(self.cp.metric("fastworker_tasks_finished_total", status="success"), 3000)
+        self.assertFalse(steady.has_ended())
+
+    def test_stopped_and_gone_on(self):
+        """Its late results are recognised by their leases."""
+        sleeper = self.subworker(self.cp, "sleeper", threads=1)
+        message = self.hold("held")
+        asked = self.cp.begin(message)
+        self.wait_marks("+held")
+        sleeper.send(signal.SIGSTOP)
+        try:
+            self.subworker(self.cp, "heir", threads=1)
+            wait_until(lambda: self.marks().count("+held") == 2, "another one runs it")
+            self.open_gate()
+            self.assert_success(asked.answer(), "held")
+        finally:
+            sleeper.send(signal.SIGCONT)
+        wait_until(lambda: self.marks().count("-held") == 2, "the first one ends as well")
+        self.cp.wait_worker("sleeper")
+        self.assertEqual(self.cp.metric("fastworker_tasks_finished_total", status="success"), 1)
+        self.assert_success(self.cp.run("add", 1, 2), 3)
+
+    def test_control_plane_restart(self):
+        self.subworker(self.cp, "sw1")
+        self.cp.kill()
+        self.cp = self.keep(harness.Plane("--no-local", ports=self.cp.ports, modules=()))
+        self.cp.wait_worker("sw1")
+        self.assert_success(self.cp.run("add", 1, 2), 3)
+
+    def test_a_task_that_kills_its_worker(self):
+        """Three times, then it is given up; those that were beside it are unharmed."""
+        def keep_one_alive():
+            self.workers.append(self.subworker(self.cp, f"sw{len(self.workers)}", wait=False))
+
+        self.workers = []
+        keep_one_alive()
+        self.cp.wait_worker("sw0")
+        poison = self.cp.begin(task("kill_process", self.path("log"), "boom"))
+        good = [task("mark", self.path("good"), f"g{i}") for i in range(200)]
+        self.submit_all(good)
+        wait_until(self.workers[0].has_ended, "the first one dies of it")
+        keep_one_alive()
+        result = poison.answer()
+        self.assertEqual(result["status"], "failure", result)
+        self.assertIn("SIGKILL", result["error"])
+        self.assertEqual(self.marks().count("+boom"), 3)
+        for message in good:
+            self.assertEqual(self.cp.finished(message["id"])["status"], "success")
+        self.assertFalse(self.workers[1].has_ended())
+
+
+class Cut(Case):
+    """Control plane and subworker in two network namespaces; the cable is pulled."""
+
+    def ip(self, *words):
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    @staticmethod
+    def can_cut():
+        if os.geteuid() != 0:
+            return False
+        probe = subprocess.run(["ip", "netns", "add", "fw-probe"], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", "fw-probe"], capture_output=True, check=False)
+        return probe.returncode == 0
+
+
+if __name__ == "__main__":
+    harness.main()
