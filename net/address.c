@@ -6,10 +6,11 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/assert.h"
 
-static const char scheme[] = "tcp://";
+static const char scheme[] = "tcp://", tls_scheme[] = "tls+tcp://";
 
 /* 1 to 5 digits, at most 65535. */
 static bool read_port(unsigned *out, const char *at, const char *end)
@@ -38,15 +39,21 @@ static bool is_host(const char *at, const char *end)
     return at < end;
 }
 
+static bool begins_with(fw_span text, const char *start)
+{
+    size_t len = strlen(start);
+    return text.len > len && memcmp(text.ptr, start, len) == 0;
+}
+
 int fw_tcp_address_parse(fw_tcp_address *out, fw_span text)
 {
     FW_ASSERT(text.ptr != NULL || text.len == 0);
-    size_t scheme_len = sizeof scheme - 1;
-    if (text.len <= scheme_len || memcmp(text.ptr, scheme, scheme_len) != 0)
+    fw_tcp_address parsed = {.tls = begins_with(text, tls_scheme)};
+    if (!parsed.tls && !begins_with(text, scheme))
         return -FW_EINVAL;
+    size_t scheme_len = strlen(parsed.tls ? tls_scheme : scheme);
     const char *at = text.ptr + scheme_len, *end = text.ptr + text.len;
     const char *colon = memrchr(at, ':', (size_t)(end - at));
-    fw_tcp_address parsed = {.port = 0};
     if (!colon || !read_port(&parsed.port, colon + 1, end))
         return -FW_EINVAL;
     if (*at == '[' && colon[-1] == ']' && colon - at > 2) {
@@ -74,8 +81,8 @@ int fw_tcp_address_parse(fw_tcp_address *out, fw_span text)
 void fw_tcp_address_format(char out[FW_TCP_ADDRESS_MAX], const fw_tcp_address *address)
 {
     bool brackets = strchr(address->host, ':') != NULL;
-    int len = snprintf(out, FW_TCP_ADDRESS_MAX, "%s%s%s%s:%u", scheme, brackets ? "[" : "",
-                       address->host, brackets ? "]" : "", address->port);
+    int len = snprintf(out, FW_TCP_ADDRESS_MAX, "%s%s%s%s:%u", address->tls ? tls_scheme : scheme,
+                       brackets ? "[" : "", address->host, brackets ? "]" : "", address->port);
     FW_ASSERT(len > 0 && len < FW_TCP_ADDRESS_MAX);
 }
 
@@ -83,6 +90,17 @@ bool fw_tcp_address_is_wildcard(const fw_tcp_address *address)
 {
     return strcmp(address->host, "0.0.0.0") == 0 || strcmp(address->host, "*") == 0 ||
            strcmp(address->host, "::") == 0;
+}
+
+bool fw_tcp_address_is_loopback(const fw_tcp_address *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (inet_pton(AF_INET, address->host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (inet_pton(AF_INET6, address->host, &six) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&six);
+    return strcasecmp(address->host, "localhost") == 0;
 }
 
 bool fw_tcp_address_make_reachable(fw_tcp_address *address)

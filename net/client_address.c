@@ -64,7 +64,9 @@ int fw_address_parse(fw_address *out, fw_span text)
 {
     FW_ASSERT(out != NULL);
     fw_span host, port;
-    if (text.len > 0 && !take_prefix(&text, "tcp://") && memmem(text.ptr, text.len, "://", 3))
+    bool tls = take_prefix(&text, "tls+tcp://");
+    if (text.len > 0 && !tls && !take_prefix(&text, "tcp://") &&
+        memmem(text.ptr, text.len, "://", 3))
         return -FW_EINVAL;
     if (text.len == 0 || !split(text, &host, &port) || host.len > FW_HOST_MAX)
         return -FW_EINVAL;
@@ -75,6 +77,7 @@ int fw_address_parse(fw_address *out, fw_span text)
     if (number < 0)
         return -FW_EINVAL;
     out->port = (unsigned)number;
+    out->tls = tls;
     if (host.len == 0)
         host = (fw_span){"127.0.0.1", 9};
     memcpy(out->host, host.ptr, host.len);
@@ -86,8 +89,8 @@ void fw_address_format(char *out, size_t capacity, const fw_address *address)
 {
     FW_ASSERT(capacity > 0);
     bool six = strchr(address->host, ':') != NULL;
-    snprintf(out, capacity, "tcp://%s%s%s:%u", six ? "[" : "", address->host, six ? "]" : "",
-             address->port);
+    snprintf(out, capacity, "%stcp://%s%s%s:%u", address->tls ? "tls+" : "", six ? "[" : "",
+             address->host, six ? "]" : "", address->port);
 }
 
 int fw_address_is_wildcard(const fw_address *address)

@@ -1,4 +1,5 @@
-/* net/client_address.h - where a control plane is: "tcp://host:port" as text and as something to
+/* net/client_address.h - where a control plane is: "tcp://host:port" or
+ * "tls+tcp://host:port" as text and as something to
  * dial.
  *
  * As Python splits addresses: the scheme may be left out, the host defaults to 127.0.0.1, the port
@@ -8,15 +9,17 @@
 #ifndef FW_NET_CLIENT_ADDRESS_H
 #define FW_NET_CLIENT_ADDRESS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "fastworker/types.h"
 
-enum { FW_HOST_MAX = 255, FW_ADDRESS_MAX = FW_HOST_MAX + 16 };
+enum { FW_HOST_MAX = 255, FW_ADDRESS_MAX = FW_HOST_MAX + 24 };
 
 typedef struct fw_address {
     char host[FW_HOST_MAX + 1]; /* without brackets */
     unsigned port;
+    bool tls;
 } fw_address;
 
 typedef struct fw_endpoint {

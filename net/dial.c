@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/assert.h"
@@ -151,19 +152,19 @@ static void wake_undertaker(void)
 
 /* ---- The door ---- */
 
-fw_dial *fw_dial_start(const char *address, const fw_tls_config *tls, int64_t limit_ns,
+fw_dial *fw_dial_start(const char *address, int64_t limit_ns,
                        void (*done)(void *context, nng_stream *stream, const char *why),
                        void *context)
 {
     FW_ASSERT(address && done && limit_ns > 0);
-    (void)tls;
+    const char *wire = strncmp(address, "tls+", 4) == 0 ? address + 4 : address;
     fw_dial *dial = calloc(1, sizeof *dial);
     if (!dial)
         return NULL;
     dial->done = done;
     dial->context = context;
     if (nng_aio_alloc(&dial->aio, on_dialed, dial) != 0 ||
-        nng_stream_dialer_alloc(&dial->dialer, address) != 0) {
+        nng_stream_dialer_alloc(&dial->dialer, wire) != 0) {
         nng_aio_free(dial->aio);
         free(dial);
         return NULL;

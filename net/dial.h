@@ -18,15 +18,13 @@
 
 #include <nng/nng.h>
 
-#include "net/tls.h"
-
 typedef struct fw_dial fw_dial;
 
-/* address: tcp:// or tls+tcp://host:port; tls is used by the latter, NULL for the defaults. done
- * gets the stream, which is its own, or NULL and why (static text, for people); it must not block.
- * It may run before this returns. NULL: no memory, not an address, or files of tls that cannot be
- * used. */
-fw_dial *fw_dial_start(const char *address, const fw_tls_config *tls, int64_t limit_ns,
+/* address: tcp://host:port, or tls+tcp://, whose TLS is the affair of the connection that is made
+ * of the stream (fw_port.tls). done gets the stream, which is its own, or NULL and why (static
+ * text, for people); it must not block. It may run before this returns. NULL: no memory, or not an
+ * address. */
+fw_dial *fw_dial_start(const char *address, int64_t limit_ns,
                        void (*done)(void *context, nng_stream *stream, const char *why),
                        void *context);
 /* True: done was not called and will not be. False: it was, or runs on another thread right now. */

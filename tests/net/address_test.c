@@ -11,8 +11,10 @@ static int parse(fw_tcp_address *out, const char *text)
 static void addresses_come_back_as_they_went_in(void **state)
 {
     (void)state;
-    const char *good[] = {"tcp://127.0.0.1:5555", "tcp://0.0.0.0:0",         "tcp://[::1]:65535",
-                          "tcp://[::]:1",         "tcp://a-host.example:80", "tcp://*:5555"};
+    const char *good[] = {"tcp://127.0.0.1:5555",     "tcp://0.0.0.0:0",
+                          "tcp://[::1]:65535",        "tcp://[::]:1",
+                          "tcp://a-host.example:80",  "tcp://*:5555",
+                          "tls+tcp://127.0.0.1:5555", "tls+tcp://[::1]:9"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         fw_tcp_address address;
         char text[FW_TCP_ADDRESS_MAX];
@@ -24,6 +26,28 @@ static void addresses_come_back_as_they_went_in(void **state)
     parse(&six, "tcp://[fe80::1]:7");
     assert_string_equal(six.host, "fe80::1");
     assert_int_equal(six.port, 7);
+    assert_false(six.tls);
+    assert_int_equal(parse(&six, "tls+tcp://[fe80::1]:7"), 0);
+    assert_true(six.tls);
+    assert_string_equal(six.host, "fe80::1");
+}
+
+static void loopback_is_this_machine(void **state)
+{
+    (void)state;
+    const char *near[] = {"tcp://127.0.0.1:1", "tcp://127.9.8.7:1", "tls+tcp://[::1]:1",
+                          "tcp://localhost:1"};
+    const char *far[] = {"tcp://0.0.0.0:1",  "tcp://*:1",         "tcp://[::]:1",
+                         "tcp://10.0.0.1:1", "tcp://128.0.0.1:1", "tcp://localhost.example:1"};
+    fw_tcp_address address;
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
+        assert_int_equal(parse(&address, near[i]), 0);
+        assert_true(fw_tcp_address_is_loopback(&address));
+    }
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        assert_int_equal(parse(&address, far[i]), 0);
+        assert_false(fw_tcp_address_is_loopback(&address));
+    }
 }
 
 static void anything_else_is_refused(void **state)
@@ -40,6 +64,9 @@ static void anything_else_is_refused(void **state)
                          "tcp://host:1x",
                          "tcp://host:000001",
                          "udp://host:1",
+                         "tls://host:1",
+                         "tls+tcp://",
+                         "tls+udp://host:1",
                          "TCP://host:1",
                          "tcp://::1:80",
                          "tcp://[]:80",
@@ -91,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_come_back_as_they_went_in),
+        cmocka_unit_test(loopback_is_this_machine),
         cmocka_unit_test(anything_else_is_refused),
         cmocka_unit_test(only_wildcards_are_replaced),
     };

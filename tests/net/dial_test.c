@@ -52,7 +52,7 @@ static void a_stream_comes(void **state)
     char url[64], text[4];
     call c = {.stream = NULL};
     int fd = listen_raw(url, 16);
-    c.dial = fw_dial_start(url, NULL, FW_NS_PER_S, note, &c);
+    c.dial = fw_dial_start(url, FW_NS_PER_S, note, &c);
     assert_non_null(c.dial);
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     assert_true(peer_comes_true(was_called, &c));
@@ -83,13 +83,13 @@ static void failures_have_a_reason(void **state)
     char url[64];
     call c = {.stream = NULL};
     close(listen_raw(url, 16));
-    c.dial = fw_dial_start(url, NULL, FW_NS_PER_S, note, &c);
+    c.dial = fw_dial_start(url, FW_NS_PER_S, note, &c);
     assert_non_null(c.dial);
     assert_true(peer_comes_true(was_called, &c));
     assert_null(c.stream);
     assert_string_equal(c.why, "Connection refused");
     fw_dial_destroy(c.dial);
-    assert_null(fw_dial_start("nonsense", NULL, FW_NS_PER_S, note, &c));
+    assert_null(fw_dial_start("nonsense", FW_NS_PER_S, note, &c));
     fw_dial_destroy(NULL);
 }
 
@@ -124,14 +124,14 @@ static void silence_ends_at_the_limit_or_by_cancel(void **state)
     int filling[FILLING];
     call c = {.stream = NULL}, d = {.stream = NULL};
     int fd = listen_deaf(url, filling);
-    c.dial = fw_dial_start(url, NULL, 50 * FW_NS_PER_MS, note, &c);
+    c.dial = fw_dial_start(url, 50 * FW_NS_PER_MS, note, &c);
     assert_true(peer_comes_true(was_called, &c));
     if (c.stream)
         hang_up(c.stream);
     else
         assert_string_equal(c.why, "Timed out");
     fw_dial_destroy(c.dial);
-    d.dial = fw_dial_start(url, NULL, 60 * FW_NS_PER_S, note, &d);
+    d.dial = fw_dial_start(url, 60 * FW_NS_PER_S, note, &d);
     bool cancelled = fw_dial_cancel(d.dial);
     assert_true(cancelled == fw_dial_cancel(d.dial));
     fw_dial_destroy(d.dial);
@@ -202,7 +202,7 @@ static void a_crowd_leaves_nothing(void **state)
         m->crowd = &all;
         (void)fw_add_relaxed(&all.out, 1); /* relaxed: a count */
         fw_dial *dial =
-            fw_dial_start(i % 3 ? url : nobody, NULL, FW_NS_PER_S * 10, leave_on_their_thread, m);
+            fw_dial_start(i % 3 ? url : nobody, FW_NS_PER_S * 10, leave_on_their_thread, m);
         assert_non_null(dial);
         if (i % 5 == 0 && fw_dial_cancel(dial)) {
             fw_dial_destroy(dial);
