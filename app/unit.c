@@ -65,40 +65,38 @@ static void unpublish(fw_workers *workers, fw_unit *unit)
 static void detach(fw_unit *unit)
 {
     fw_workers *workers = unit->workers;
-    for (unsigned i = 0; i < unit->port_count; i++) {
-        uint32_t place = unit->ports[i].place;
-        if (place == 0)
-            continue;
-        /* [unit-place] release: nothing; who looks from now on finds nobody. */
-        fw_store_release(&workers->by_place[place], (fw_unit_port *)NULL);
-        fw_dispatch_detach(workers->engine, place);
-    }
+    if (unit->place == 0)
+        return;
+    /* [unit-place] release: nothing; who looks from now on finds nobody. */
+    fw_store_release(&workers->by_place[unit->place], (fw_unit *)NULL);
+    fw_dispatch_detach(workers->engine, unit->place);
     fw_dispatch_flush(workers->engine);
 }
 
-static int attach_port(fw_unit *unit, fw_unit_port *port)
+/* A Python subworker runs whatever it is given, and as much at once as it says, or one. */
+static int attach_place(fw_unit *unit)
 {
     fw_workers *workers = unit->workers;
     fw_place_config config = {
-        .owner = port,
+        .owner = unit,
         .names = unit->names,
         .name_count = unit->name_count,
         .any = !unit->native,
-        .levels = unit->native ? 0xf : (uint8_t)(1u << port->level),
-        .slots = unit->native ? unit->slots : 1,
+        .levels = (1u << FW_LEVELS) - 1,
+        .slots = unit->slots,
         .prefetch = unit->native,
     };
     /* Relaxed: who attached takes it back, or the dispatcher does when it is through. */
     fw_add_relaxed(&unit->attached, 1);
-    int rc = fw_dispatch_attach(workers->engine, &port->place, &config);
+    int rc = fw_dispatch_attach(workers->engine, &unit->place, &config);
     if (rc < 0) {
-        port->place = 0;
+        unit->place = 0;
         fw_add_relaxed(&unit->attached, UINT_MAX);
         fw_log(FW_LOG_ERROR, "worker.place", "%s: %s", unit->id, fw_strerror(rc));
         return rc;
     }
     /* [unit-place] release: the unit, to who cancels. */
-    fw_store_release(&workers->by_place[port->place], port);
+    fw_store_release(&workers->by_place[unit->place], unit);
     return 0;
 }
 
@@ -134,9 +132,7 @@ void fw_unit_end(fw_unit *unit, const char *why)
 void fw_unit_attach(fw_unit *unit)
 {
     fw_workers *workers = unit->workers;
-    int rc = 0;
-    for (unsigned i = 0; rc == 0 && i < unit->port_count; i++)
-        rc = attach_port(unit, &unit->ports[i]);
+    int rc = attach_place(unit);
     pthread_mutex_lock(&workers->lock);
     bool down = unit->state == FW_UNIT_DOWN;
     if (!down)
@@ -171,10 +167,8 @@ void fw_unit_pause(fw_unit *unit, bool paused)
 {
     /* Relaxed: a flag to be shown. */
     fw_store_relaxed(&unit->draining, paused);
-    for (unsigned i = 0; i < unit->port_count; i++) {
-        if (unit->ports[i].place != 0)
-            fw_dispatch_pause(unit->workers->engine, unit->ports[i].place, paused);
-    }
+    if (unit->place != 0)
+        fw_dispatch_pause(unit->workers->engine, unit->place, paused);
     fw_dispatch_flush(unit->workers->engine);
 }
 

@@ -70,8 +70,8 @@ static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
         size_t sent = fw_link_assign(unit->link, items, n);
         for (size_t i = sent; i < n; i++) {
             /* The link is down, and its place will be detached; or there is no memory now. */
-            fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->ports[0].place,
-                                              handouts[at + i].lease);
+            fw_task *task =
+                fw_dispatch_claim(unit->workers->engine, unit->place, handouts[at + i].lease);
             if (task)
                 fw_dispatch_return(unit->workers->engine, task, handouts[at + i].lease, false);
         }
@@ -79,15 +79,25 @@ static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
     }
 }
 
-static void send_python(fw_unit_port *port, const fw_handout *handouts, size_t count)
+/* One request a port, so any that is free will do: the task says its priority itself. */
+static bool send_to_a_port(fw_unit *unit, const fw_assignment *item)
 {
-    fw_unit *unit = port->unit;
+    for (unsigned i = 0; i < FW_LEVELS; i++) {
+        fw_prio port = (fw_prio)((item->task.level + i) % FW_LEVELS);
+        if (fw_pylink_assign(unit->pylink, port, item))
+            return true;
+    }
+    return false;
+}
+
+static void send_python(fw_unit *unit, const fw_handout *handouts, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         char id[FW_UUID_TEXT];
         fw_assignment item = assignment_of(unit->workers, &handouts[i], id);
-        if (fw_pylink_assign(unit->pylink, port->level, &item))
+        if (send_to_a_port(unit, &item))
             continue;
-        fw_task *task = fw_dispatch_claim(unit->workers->engine, port->place, handouts[i].lease);
+        fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->place, handouts[i].lease);
         if (task)
             fw_dispatch_return(unit->workers->engine, task, handouts[i].lease, false);
     }
@@ -95,12 +105,12 @@ static void send_python(fw_unit_port *port, const fw_handout *handouts, size_t c
 
 static void send(void *context, void *place_owner, const fw_handout *handouts, size_t count)
 {
-    fw_unit_port *port = place_owner;
+    fw_unit *unit = place_owner;
     count_starts(context, handouts, count);
-    if (port->unit->native)
-        send_native(port->unit, handouts, count);
+    if (unit->native)
+        send_native(unit, handouts, count);
     else
-        send_python(port, handouts, count);
+        send_python(unit, handouts, count);
 }
 
 /* --- losses --- */
@@ -109,7 +119,7 @@ static void send(void *context, void *place_owner, const fw_handout *handouts, s
 static bool lost(void *context, fw_task *task, void *place_owner)
 {
     fw_workers *workers = context;
-    fw_unit *unit = ((fw_unit_port *)place_owner)->unit;
+    fw_unit *unit = place_owner;
     fw_record *record = fw_record_of(task);
     /* Relaxed: one writer at a time, who has the duty. */
     unsigned losses = fw_load_relaxed(&record->losses);
@@ -130,9 +140,9 @@ static bool lost(void *context, fw_task *task, void *place_owner)
 static void gone(void *context, void *place_owner)
 {
     (void)context;
-    fw_unit_port *port = place_owner;
-    /* [unit-attached] release: the dispatcher is through with the port. */
-    fw_sub_acq_rel(&port->unit->attached, 1);
+    fw_unit *unit = place_owner;
+    /* [unit-attached] release: the dispatcher is through with the unit. */
+    fw_sub_acq_rel(&unit->attached, 1);
 }
 
 fw_dispatch_ops fw_work_dispatch_ops(fw_workers *workers)
@@ -162,7 +172,7 @@ void fw_work_results(void *context, void *owner, const fw_lease_result *items, s
     fw_workers *workers = context;
     fw_unit *unit = owner;
     for (size_t i = 0; i < count; i++)
-        take(workers, unit->ports[0].place, &items[i]);
+        take(workers, unit->place, &items[i]);
     fw_dispatch_flush(workers->engine);
     fw_net_flush(workers->life->net);
 }
@@ -171,7 +181,8 @@ void fw_work_python_result(void *context, void *owner, fw_prio port, const fw_le
 {
     fw_workers *workers = context;
     fw_unit *unit = owner;
-    take(workers, unit->ports[port].place, result);
+    (void)port;
+    take(workers, unit->place, result);
     fw_dispatch_flush(workers->engine);
     fw_net_flush(workers->life->net);
 }
@@ -181,7 +192,8 @@ void fw_work_python_failed(void *context, void *owner, fw_prio port, uint64_t le
 {
     fw_workers *workers = context;
     fw_unit *unit = owner;
-    fw_task *task = fw_dispatch_claim(workers->engine, unit->ports[port].place, lease);
+    (void)port;
+    fw_task *task = fw_dispatch_claim(workers->engine, unit->place, lease);
     pthread_mutex_lock(&workers->lock);
     snprintf(unit->why, sizeof unit->why, "%s", why);
     pthread_mutex_unlock(&workers->lock);
@@ -202,13 +214,13 @@ void fw_workers_cancel(fw_workers *workers, fw_task *task)
     if (lease == 0)
         return;
     /* [unit-place] acquire: the unit; it stays while we are in a read section. */
-    fw_unit_port *port = fw_load_acquire(&workers->by_place[place]);
-    if (!port || !port->unit->native)
+    fw_unit *unit = fw_load_acquire(&workers->by_place[place]);
+    if (!unit || !unit->native)
         return;
     char id[FW_UUID_TEXT];
     fw_order order = {
         .kind = FW_ORDER_CANCEL, .lease = lease, .key = task->key, .id = fw_record_id(task, id)};
-    fw_link_order(port->unit->link, &order, 1);
+    fw_link_order(unit->link, &order, 1);
 }
 
 typedef struct look {
@@ -249,10 +261,8 @@ void fw_work_check_deadlines(fw_unit *unit, int64_t now_ns)
     l.unit = unit;
     l.now_ns = now_ns;
     l.count = 0;
-    for (unsigned i = 0; i < unit->port_count; i++) {
-        if (unit->ports[i].place != 0)
-            fw_dispatch_each(unit->workers->engine, unit->ports[i].place, end_late, &l);
-    }
+    if (unit->place != 0)
+        fw_dispatch_each(unit->workers->engine, unit->place, end_late, &l);
     if (l.count > 0 && unit->native)
         fw_link_order(unit->link, l.orders, l.count);
 }
@@ -267,7 +277,7 @@ void fw_work_recall(fw_unit *unit, int64_t now_ns)
 {
     static look l; /* main thread only */
     fw_place_stats stats;
-    uint32_t place = unit->ports[0].place;
+    uint32_t place = unit->place;
     if (!unit->native || !fw_dispatch_place_snapshot(unit->workers->engine, place, &stats))
         return;
     uint64_t ended = stats.ended + stats.returned;

@@ -12,14 +12,6 @@
 
 typedef struct fw_unit fw_unit;
 
-/* What the dispatcher knows as a place's owner: the whole of a native subworker, or one of the four
- * ports of a Python one. */
-typedef struct fw_unit_port {
-    fw_unit *unit;
-    fw_prio level;  /* Python: the one level that it takes */
-    uint32_t place; /* 0: not attached; written before a task can be sent there */
-} fw_unit_port;
-
 typedef enum fw_unit_state { FW_UNIT_OPENING, FW_UNIT_UP, FW_UNIT_DOWN } fw_unit_state;
 
 struct fw_unit {
@@ -30,10 +22,9 @@ struct fw_unit {
     unsigned slots;
     uint32_t *names;
     size_t name_count;
-    fw_unit_port ports[FW_LEVELS];
-    unsigned port_count;
     fw_link *link; /* one of the two */
     fw_pylink *pylink;
+    uint32_t place; /* 0: not attached; written before a task can be sent there */
     /* Under the lock. */
     fw_unit_state state;
     char why[128]; /* it went down */
@@ -42,6 +33,7 @@ struct fw_unit {
     fw_atomic(fw_unit *) next;    /* in its bucket */
     fw_atomic(unsigned) attached; /* places that the dispatcher has */
     fw_atomic(bool) draining;
+    fw_atomic(bool) held; /* draining because somebody asked for it, not by its own word */
     /* Main thread. */
     uint64_t ended_before;
     int64_t quiet_since_ns;
@@ -59,7 +51,7 @@ struct fw_workers {
     pthread_mutex_t lock; /* of those who change units */
     fw_unit *dead;        /* to be freed; under the lock */
     fw_atomic(fw_unit *) buckets[FW_UNIT_BUCKETS];
-    fw_atomic(fw_unit_port *) by_place[FW_PLACES_MAX + 1];
+    fw_atomic(fw_unit *) by_place[FW_PLACES_MAX + 1];
     fw_atomic(bool) open, closing;
     /* Relaxed counts. */
     fw_atomic(uint64_t) units, downs, recalls, expired;

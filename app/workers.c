@@ -66,11 +66,10 @@ static fw_unit *create_unit(fw_workers *workers, const fw_registration *r)
     copy_text(unit->id, sizeof unit->id, r->id);
     copy_text(unit->address, sizeof unit->address, r->address);
     unit->native = r->offer.present;
-    unit->port_count = unit->native ? 1 : FW_LEVELS;
-    for (unsigned i = 0; i < FW_LEVELS; i++)
-        unit->ports[i] = (fw_unit_port){.unit = unit, .level = (fw_prio)i};
     if (!unit->native) {
-        unit->slots = FW_LEVELS;
+        unit->slots = r->concurrency < 1           ? 1
+                      : r->concurrency < FW_LEVELS ? r->concurrency
+                                                   : FW_LEVELS;
         return unit;
     }
     copy_text(unit->epoch, sizeof unit->epoch, r->offer.epoch);
@@ -141,8 +140,9 @@ static const char *admit(fw_workers *workers, const fw_registration *r)
     if (!unit)
         return active ? open_unit(workers, r) : NULL;
     /* Relaxed: a flag; a native one says it by its beats as well. */
-    if (!unit->native && active == fw_load_relaxed(&unit->draining))
-        fw_unit_pause(unit, !active);
+    bool paused = !active || fw_load_relaxed(&unit->held);
+    if (!unit->native && paused != fw_load_relaxed(&unit->draining))
+        fw_unit_pause(unit, paused);
     return NULL;
 }
 
@@ -186,13 +186,17 @@ static void each_unit(fw_workers *workers, void (*visit)(fw_unit *unit, int64_t 
     }
 }
 
-/* A Python subworker stops beating while a task blocks it: with one in hand it may finish that. */
+/* A Python subworker stops beating while a task blocks it: one that has a task in hand is not
+ * silent as long as its connection stands. */
 static void check_beat(fw_unit *unit, int64_t now_ns)
 {
+    fw_place_stats stats;
+    fw_span id = {unit->id, strlen(unit->id)};
     if (unit->native)
         return;
-    fw_worker_state state =
-        fw_registry_state(unit->workers->registry, (fw_span){unit->id, strlen(unit->id)}, now_ns);
+    if (fw_dispatch_place_snapshot(unit->workers->engine, unit->place, &stats) && stats.in_hand > 0)
+        fw_registry_touch(unit->workers->registry, id, now_ns);
+    fw_worker_state state = fw_registry_state(unit->workers->registry, id, now_ns);
     if (state == FW_WORKER_GONE)
         fw_unit_end(unit, "not heard of for too long");
     /* Relaxed: a flag. */
@@ -222,6 +226,8 @@ int fw_workers_drain(fw_workers *workers, fw_span id, bool drain)
     fw_rcu_read_lock();
     fw_unit *unit = fw_unit_find(workers, id);
     if (unit) {
+        /* Relaxed: a flag. */
+        fw_store_relaxed(&unit->held, drain);
         fw_unit_pause(unit, drain);
         if (unit->native)
             fw_link_drain(unit->link, drain);
@@ -239,18 +245,15 @@ typedef struct showing {
 
 static void add_places(fw_worker_view *view, fw_unit *unit)
 {
-    for (unsigned i = 0; i < unit->port_count; i++) {
-        fw_place_stats stats;
-        if (unit->ports[i].place == 0 ||
-            !fw_dispatch_place_snapshot(unit->workers->engine, unit->ports[i].place, &stats))
-            continue;
-        view->in_hand += stats.in_hand;
-        view->window += stats.window;
-        view->given += stats.given;
-        view->ended += stats.ended;
-        view->returned += stats.returned;
-        view->lost += stats.lost;
-    }
+    fw_place_stats stats;
+    if (unit->place == 0 || !fw_dispatch_place_snapshot(unit->workers->engine, unit->place, &stats))
+        return;
+    view->in_hand = stats.in_hand;
+    view->window = stats.window;
+    view->given = stats.given;
+    view->ended = stats.ended;
+    view->returned = stats.returned;
+    view->lost = stats.lost;
 }
 
 static bool show(void *context, const fw_worker_entry *entry)

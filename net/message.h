@@ -117,7 +117,9 @@ bool fw_native_tasks_next(fw_native_tasks *tasks, fw_span *name);
 typedef struct fw_registration {
     fw_span id, address, status; /* non-empty, but for a question */
     bool heartbeat;
-    fw_span native; /* JSON text of the native member, or empty */
+    unsigned
+        concurrency; /* of a Python subworker that says so (docs/PROTOCOL.md); 0: it does not */
+    fw_span native;  /* JSON text of the native member, or empty */
     fw_native_offer offer;
     fw_span action, request; /* not empty: no registration but a question of an operator's; all of
                               * its JSON */

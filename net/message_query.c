@@ -117,14 +117,15 @@ static bool read_filled(const fw_fields *fields, fw_span *out, const char *name,
 int fw_json_registration_read(fw_registration *out, fw_complaint *complaint, fw_scratch *scratch,
                               fw_span message, const fw_reply_to *reply)
 {
-    static const char *const names[] = {"subworker_id", "address", "status",
-                                        "heartbeat",    "native",  "action"};
-    fw_json object, values[6];
+    static const char *const names[] = {"subworker_id", "address", "status",     "heartbeat",
+                                        "native",       "action",  "concurrency"};
+    fw_json object, values[7];
+    int64_t concurrency = 0;
     fw_fields fields = {"registration", 0, complaint, scratch};
     *out = (fw_registration){.status = {"active", 6}};
     if (!open_object(&fields, &object, &out->reply, message, reply))
         return -FW_EINVAL;
-    fw_fields_collect(values, object, names, 6);
+    fw_fields_collect(values, object, names, 7);
     if (values[5].type != FW_JSON_INVALID) {
         out->request = object.text;
         return read_filled(&fields, &out->action, names[5], values[5]) ? 0 : -FW_EINVAL;
@@ -142,6 +143,8 @@ int fw_json_registration_read(fw_registration *out, fw_complaint *complaint, fw_
         !read_filled(&fields, &out->status, names[2], values[2]))
         return -FW_EINVAL;
     out->heartbeat = values[3].type == FW_JSON_TRUE;
+    if (fw_json_int(values[6], &concurrency) && concurrency > 0 && concurrency < UINT16_MAX)
+        out->concurrency = (unsigned)concurrency;
     if (values[4].type == FW_JSON_OBJECT)
         out->native = values[4].text;
     fw_json_native_read(&out->offer, scratch, values[4]);

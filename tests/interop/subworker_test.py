@@ -2,7 +2,7 @@
 drain and give back. C-105, C-170, C-172.
 
 Covers app/subworker.c, app/workers.c, app/unit.c, app/work.c, app/manage.c,
-app/commands/workers.c, net/uplink.c, net/pylink.c, net/client_manage.c.
+app/commands/workers.c, net/uplink.c, net/client_manage.c.
 SPDX-License-Identifier: Apache-2.0
 """
 
