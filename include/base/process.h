@@ -1,0 +1,54 @@
+/* base/process.h - starting other programs, signalling them, and what became of them.
+ *
+ * A started process is clean: it has descriptors 0, 1, 2 and the one that it is given, no other;
+ * all signals are unblocked and have their default action. It is killed when the thread that
+ * started it ends, in whatever way (PR_SET_PDEATHSIG): so start it from a thread that lives as long
+ * as the process shall. Who started a process is the only one to signal and to wait for it, so that
+ * its number cannot have become another's meanwhile.
+ *
+ * Linux 5.3 or newer tells of ends without delay (pidfd); before that, waiting looks every 10 ms.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_BASE_PROCESS_H
+#define FW_BASE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fastworker/types.h"
+
+enum { FW_PROCESS_GIVEN = 3 /* the number that the given descriptor has in the process */ };
+
+typedef struct fw_process_plan {
+    const char *program; /* a path; NULL: the program that is running */
+    char *const *argv;   /* NULL-ended */
+    int give;            /* a descriptor; -1: none */
+    bool own_group;      /* terminals do not signal it; signals reach also what it started */
+    bool no_input;       /* its standard input is empty */
+} fw_process_plan;
+
+typedef struct fw_process {
+    pid_t pid; /* 0: none */
+    int pidfd; /* readable when it has ended; -1: the kernel has none */
+    bool own_group;
+    int64_t rss_floor_bytes; /* what the kernel counts as its memory although it is its parent's */
+} fw_process;
+
+typedef struct fw_process_end {
+    int status;            /* as waitpid tells it; -1: somebody else has waited for it */
+    int64_t rss_max_bytes; /* rss_known: exactly so much; otherwise less than that */
+    bool rss_known;
+} fw_process_end;
+
+/* 0, or -FW_EPERM and errno says why. Blocks until the new program is in place. */
+int fw_process_start(fw_process *out, const fw_process_plan *plan);
+/* The process still has to be waited for. */
+void fw_process_signal(const fw_process *process, int signal_number);
+/* True: it has ended, and what it left in its group is killed if it did not end by itself with
+ * status 0. False: it still runs. limit_ns 0 just looks. */
+bool fw_process_wait(fw_process *process, fw_process_end *end, int64_t limit_ns);
+
+/* "killed by signal 11 (SIGSEGV)" or "exit status 3". Returns the length, below capacity. */
+size_t fw_process_describe(char *out, size_t capacity, const fw_process_end *end);
+
+#endif
