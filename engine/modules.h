@@ -78,6 +78,7 @@ typedef struct fw_call_output {
     bool success;
     fw_span result; /* JSON; empty: null */
     fw_span error;  /* text; ptr NULL: none */
+    bool crashed;   /* isolated calls only: its process ended under it (children.h) */
 } fw_call_output;
 /* Runs a task function on this thread. */
 void fw_modules_call(fw_modules *modules, const fw_task_entry *entry, const fw_call_input *input,

@@ -57,7 +57,10 @@ FW_API void *fw_call_alloc(fw_call *c, size_t n); /* gone when the task returns;
 FW_API int fw_cancelled(const fw_call *c); /* [any] one load: cancelled, or past the deadline */
 
 enum {
-    FW_F_BLOCKING = 1 /* sleeps or waits for others: costs a thread, not a core */
+    FW_F_BLOCKING = 1, /* sleeps or waits for others: costs a thread, not a core */
+    /* Runs in a supervised process of its own, where init and thread_init ran as well: a crash
+     * there fails one attempt and nothing else, and one that does not listen can be ended. */
+    FW_F_ISOLATE = 2
 };
 
 /* Plain data. Zero means default. */
