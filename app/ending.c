@@ -78,7 +78,11 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     my_crash = false;
     fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
     FW_ASSERT(name->entry);
-    fw_modules_call(life->modules, name->entry, &input, &my_output);
+    fw_record *record = fw_record_of(task);
+    /* Relaxed: it had lost workers before this run began. */
+    bool asked = record->isolate || fw_load_relaxed(&record->losses) > 0;
+    fw_isolation_call(&life->isolation, life->modules, name->entry, &input, asked, &my_output);
+    my_crash = my_output.crashed;
     return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
 }
 
@@ -336,6 +340,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     };
     describe(&item, task, why, text, sizeof text);
     fw_result_view view = fw_view_of_item(&item);
+    view.crashed = why == FW_ENDED_BY_RUN && my_crash;
     fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, fw_now_ns());
     count_end(life, task, why, item.status);
     answer_all(life, task, &view);

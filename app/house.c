@@ -105,6 +105,8 @@ int fw_house_build_engine(fw_house *house, const fw_cache_config *cache)
                                  .hold_ns = s->hold_ns};
     if (fw_lifecycle_init(&house->life) < 0)
         return fw_house_refuse(1, "start.memory", "out of memory");
+    if (fw_isolation_start(&house->life.isolation, s, house->threads) < 0)
+        return fw_house_refuse(1, "start.memory", "no thread for isolated tasks");
     fw_engine_config config = engine_config(s, house->threads);
     fw_engine_ops ops = fw_lifecycle_engine_ops(&house->life);
     int rc = fw_engine_create(&house->engine, &config, &ops);
@@ -222,6 +224,7 @@ void fw_house_tear_down(fw_house *house)
         fw_net_stop(house->net, flush_limit_ns);
     house->life.net = NULL;
     fw_engine_destroy(house->engine);
+    fw_isolation_stop(&house->life.isolation);
     if (house->life.counts)
         fw_lifecycle_fini(&house->life);
     if (house->cache)

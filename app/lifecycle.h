@@ -8,6 +8,7 @@
 #ifndef FW_APP_LIFECYCLE_H
 #define FW_APP_LIFECYCLE_H
 
+#include "app/isolation.h"
 #include "app/names.h"
 #include "app/run_counts.h"
 #include "app/waiters.h"
@@ -22,6 +23,7 @@ typedef struct fw_lifecycle {
     fw_cache *cache;
     fw_net *net;
     fw_modules *modules;
+    fw_isolation isolation;
     fw_names *names;
     fw_run_counts *counts;
     unsigned threads;

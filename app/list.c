@@ -23,6 +23,11 @@ static bool is_periodic(const fw_task_info *task)
     return task->cron != NULL || task->every_ms > 0;
 }
 
+static bool is_isolated(const fw_task_info *task)
+{
+    return (task->flags & FW_F_ISOLATE) != 0;
+}
+
 /* repeat_interval=60s, or cron="0 3 * * *" */
 static void print_schedule(const fw_task_info *task)
 {
@@ -85,7 +90,7 @@ static void print_tree(listing *all)
                 print_schedule(task);
                 printf(")");
             }
-            printf("\n");
+            printf("%s\n", is_isolated(task) ? " [isolated]" : "");
         }
     }
 }
@@ -94,8 +99,10 @@ static void print_names(const listing *all)
 {
     printf("Available tasks:\n");
     for (size_t m = 0; m < all->count; m++)
-        for (size_t t = 0; t < all->modules[m].count; t++)
-            printf("  - %s\n", all->modules[m].tasks[t].name);
+        for (size_t t = 0; t < all->modules[m].count; t++) {
+            const fw_task_info *task = &all->modules[m].tasks[t];
+            printf("  - %s%s\n", task->name, is_isolated(task) ? " [isolated]" : "");
+        }
 }
 
 static void add_text(fw_buffer *out, const char *name, const char *text)
@@ -129,6 +136,8 @@ static void print_json(const listing *all, bool only_periodic)
                 fw_buffer_format(&out, ", \"timeout\": %g", (double)task->timeout_ms / 1e3);
             if (task->max_retries > 0)
                 fw_buffer_format(&out, ", \"max_retries\": %d", task->max_retries);
+            if (is_isolated(task))
+                fw_buffer_text(&out, ", \"isolate\": true");
             fw_buffer_text(&out, "}\n");
         }
     fwrite(out.data, 1, out.len, stdout);

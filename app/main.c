@@ -10,6 +10,7 @@
 #include "app/commands/suggest.h"
 #include "app/config_command.h"
 #include "app/control_plane.h"
+#include "app/isolated_command.h"
 #include "app/list.h"
 #include "app/settings.h"
 #include "app/subworker.h"
@@ -185,6 +186,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[at], "--version") == 0)
         return fw_command_version(1, argv);
+    if (strcmp(argv[at], "isolated") == 0)
+        return fw_isolated_run(argc - at, argv + at);
     const command *chosen = find_command(argv[at]);
     return chosen ? chosen->run(argc - at, argv + at) : unknown(argv[at]);
 }

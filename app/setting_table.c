@@ -50,6 +50,10 @@ const fw_setting fw_setting_table[] = {
      .allowed = "auto, compat or native",
      .meaning = "How control plane and subworkers speak: native where both can; as Python does; or "
                 "natively only."},
+    {"isolate", "marked", &fw_kind_choice, AT(isolate), .words = "marked all off",
+     .allowed = "marked, all or off",
+     .meaning = "Which tasks run in processes of their own, where a crash ends one attempt: those "
+                "that their module marks, all, or none."},
     {"task-timeout", "300", &fw_kind_duration, AT(task_timeout_ns), MS_(1), S_(31536000),
      .allowed = "a time such as 250ms, 30s, 5m (a plain number is seconds), 1ms to 365d",
      .meaning = "Limit of one run where the task names none."},

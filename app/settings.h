@@ -39,6 +39,8 @@ typedef enum fw_transport {
     FW_TRANSPORT_NATIVE
 } fw_transport;
 
+typedef enum fw_isolate { FW_ISOLATE_MARKED = 0, FW_ISOLATE_ALL, FW_ISOLATE_OFF } fw_isolate;
+
 /* The values. Texts are owned by the settings. */
 typedef struct fw_settings {
     /* addresses */
@@ -51,6 +53,7 @@ typedef struct fw_settings {
     int64_t local, local_subworkers;
     int64_t prefetch;              /* 0: measured; -1: none */
     int64_t losses_max, transport; /* fw_transport */
+    int64_t isolate;               /* fw_isolate */
     int64_t task_timeout_ns, shutdown_timeout_ns, hold_ns;
     int64_t serialization_format_choice; /* one word today; anything else is refused */
     /* threads and queues */
