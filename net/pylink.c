@@ -1,10 +1,14 @@
 /* net/pylink.c - four ports, each with at most one open request.
  *
- * Key invariants: P1 a port has at most one pipe and one open request; P2 the request is told to
- * the owner exactly once, by an answer or as failed, and the port is free before that; P3 after
- * fw_pylink_close has begun nothing is told.
+ *   free --assign--> open, waiting for the pipe --ready--> open, sent --answer--> free
+ *                                `----------- closed ---------'  `-- failed --> free
  *
- * A port's lock covers its few fields; the owner is called without it.
+ * Key invariants: P1 a port has at most one pipe and one open request; P2 the request is told to
+ * the owner exactly once, by an answer or as failed, and the port is free before that; P3 a request
+ * leaves once: one that came to a pipe which was just closing waits for another pipe, one that has
+ * been sent does not; P4 after fw_pylink_close has returned nothing is told.
+ *
+ * One lock covers the few fields of the ports; the owner is called without it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "net/pylink.h"
 
@@ -15,7 +19,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/rcu.h"
 #include "net/message_json.h"
 #include "net/pipe.h"
 #include "net/server.h"
@@ -31,10 +35,11 @@ typedef struct py_port {
     uint64_t number; /* of its connection; 0: not ready */
     bool open;       /* a request waits for its answer */
     bool sent;
+    fw_parcel *parcel; /* the request; NULL: it is sent */
     uint64_t lease;
     uint32_t request;
-    char id[FW_ID_MAX + 1];
-    fw_buffer message; /* word and body; kept until it is sent */
+    size_t id_len;
+    char id[FW_ID_MAX];
 } py_port;
 
 struct fw_pylink {
@@ -55,25 +60,30 @@ void fw_net_set_pylink_ops(fw_net *net, const fw_pylink_ops *ops)
     net->pylink_ops = *ops;
 }
 
-/* --- under the lock --- */
+/* ---- Under the lock ---- */
 
-/* The request is over; => it was open. */
+/* The request is over. => it is to be told. */
 static bool finish(py_port *port)
 {
     bool was = port->open;
     port->open = false;
-    port->message.len = 0;
+    if (port->parcel)
+        fw_parcel_destroy(port->parcel);
+    port->parcel = NULL;
     return was && !port->link->closing;
 }
 
-static bool post(py_port *port)
+/* Sends what waits. In a read section, or a callback of the connection. */
+static void post(py_port *port, fw_connection *connection)
 {
-    fw_span message = {port->message.data, port->message.len};
-    port->sent = fw_egress_post(&port->link->net->exchange, port->number, &message, 1);
-    return port->sent;
+    fw_connection_post(connection, port->parcel);
+    port->parcel = NULL;
+    port->sent = true;
 }
 
-/* --- what the pipe tells --- */
+static bool dial(py_port *port);
+
+/* ---- What the pipe tells ---- */
 
 static void tell_failed(py_port *port, uint64_t lease, bool sent, const char *why)
 {
@@ -86,11 +96,17 @@ static void on_ready(void *context, fw_connection *connection)
     py_port *port = context;
     pthread_mutex_lock(&port->link->lock);
     port->number = fw_connection_number(connection);
-    bool failed = port->open && !post(port) && finish(port);
-    uint64_t lease = port->lease;
+    if (port->parcel)
+        post(port, connection);
     pthread_mutex_unlock(&port->link->lock);
-    if (failed)
-        tell_failed(port, lease, false, "no memory");
+}
+
+/* why: as closed of net/pipe.h. */
+static const char *reason(const char *why)
+{
+    if (!why)
+        return "connection closed";
+    return *why ? why : "it accepts but does not answer";
 }
 
 /* On the reaper's thread, last. */
@@ -99,14 +115,16 @@ static void on_closed(void *context, const char *why)
     py_port *port = context;
     fw_pylink *link = port->link;
     pthread_mutex_lock(&link->lock);
+    bool was_ready = port->number != 0;
+    bool sent = port->sent;
+    uint64_t lease = port->lease;
     port->pipe = NULL;
     port->number = 0;
-    bool sent = port->sent;
-    bool failed = finish(port);
-    uint64_t lease = port->lease;
+    bool again = port->parcel && was_ready && !link->closing && dial(port);
+    bool failed = !again && finish(port);
     pthread_mutex_unlock(&link->lock);
     if (failed)
-        tell_failed(port, lease, sent, why ? why : "connection closed");
+        tell_failed(port, lease, sent, reason(why));
     pthread_mutex_lock(&link->lock);
     if (--link->pipes == 0)
         pthread_cond_broadcast(&link->quiet);
@@ -119,18 +137,25 @@ static bool is_patient(void *context)
     return true; /* a task may block it for long; who gave the task has the limit */
 }
 
-/* The lease that this answer ends; false: it answers nothing of ours. */
-static bool take_answer(py_port *port, uint64_t *lease, const fw_sp_request *answer,
+/* The lease that this answer ends; view NULL: whatever it says. False: it answers nothing of ours,
+ * or nobody wants to know. */
+static bool take_answer(py_port *port, uint64_t *lease, uint32_t request,
                         const fw_result_view *view)
 {
     pthread_mutex_lock(&port->link->lock);
-    bool ours = port->open && port->sent && port->request == answer->id &&
-                view->id.len == strlen(port->id) &&
-                memcmp(view->id.ptr, port->id, view->id.len) == 0;
+    bool ours = port->open && port->sent && (!view || port->request == request);
+    if (ours && view)
+        ours = view->id.len == port->id_len && memcmp(view->id.ptr, port->id, port->id_len) == 0;
     *lease = port->lease;
     ours = ours && finish(port);
     pthread_mutex_unlock(&port->link->lock);
     return ours;
+}
+
+static void tell_result(py_port *port, const fw_lease_result *result)
+{
+    const fw_pylink_ops *ops = &port->link->net->pylink_ops;
+    ops->result(ops->context, port->link->owner, port->level, result);
 }
 
 static int64_t ran_for(const fw_result_view *view)
@@ -151,15 +176,27 @@ static bool take_message(py_port *port, fw_span message)
         fw_sp_request_read(&answer, message) &&
         fw_json_result_read(&view, NULL, &scratch, answer.body) == 0 &&
         (view.status == FW_SUCCESS || view.status == FW_FAILURE || view.status == FW_CANCELLED) &&
-        take_answer(port, &lease, &answer, &view);
+        take_answer(port, &lease, answer.id, &view);
     if (good) {
-        const fw_pylink_ops *ops = &port->link->net->pylink_ops;
         fw_lease_result result = {.lease = lease, .view = view, .ran_ns = ran_for(&view)};
         result.accounted = result.ran_ns > 0;
-        ops->result(ops->context, port->link->owner, port->level, &result);
+        tell_result(port, &result);
     }
     fw_scratch_fini(&scratch);
     return good;
+}
+
+/* To run it again would end the same way. */
+static void refuse_size(py_port *port, size_t size)
+{
+    char text[96];
+    fw_lease_result result = {.view = {.status = FW_FAILURE}};
+    int len = snprintf(text, sizeof text, "the result of %zu bytes is over the limit of %zu", size,
+                       port->link->net->exchange.limits.message_max);
+    result.view.error = (fw_span){text, (size_t)len};
+    result.view.finished_wall_ns = fw_wall_ns();
+    if (take_answer(port, &result.lease, 0, NULL))
+        tell_result(port, &result);
 }
 
 /* What follows a whole message is nothing that we asked for; closing tells the request as failed.
@@ -177,6 +214,8 @@ static ssize_t on_bytes(void *context, fw_connection *connection, const unsigned
                                            port->link->net->exchange.limits.message_max);
         if (outcome == FW_SP_MORE)
             break;
+        if (outcome == FW_SP_TOO_BIG)
+            refuse_size(port, size);
         if (outcome != FW_SP_MESSAGE || !take_message(port, message))
             return -1;
         used += size;
@@ -184,7 +223,7 @@ static ssize_t on_bytes(void *context, fw_connection *connection, const unsigned
     return (ssize_t)used;
 }
 
-/* --- the door --- */
+/* ---- The door ---- */
 
 fw_pylink *fw_pylink_open(fw_net *net, fw_span address, void *owner)
 {
@@ -218,30 +257,40 @@ void fw_pylink_close(fw_pylink *link)
         pthread_cond_wait(&link->quiet, &link->lock);
     pthread_mutex_unlock(&link->lock);
     for (unsigned i = 0; i < FW_LEVELS; i++)
-        fw_buffer_fini(&link->ports[i].message);
+        FW_ASSERT(!link->ports[i].parcel);
     pthread_cond_destroy(&link->quiet);
     pthread_mutex_destroy(&link->lock);
     free(link);
 }
 
-/* Under the lock. */
-static bool write_request(py_port *port, const fw_assignment *assignment)
+/* => NULL: no memory, or not a task. Under the lock. */
+static fw_parcel *write_request(py_port *port, const fw_assignment *assignment)
 {
-    unsigned char word[FW_SP_WORD_BYTES];
     char id[FW_UUID_TEXT];
+    fw_buffer text = {NULL, 0, 0, false};
+    fw_parcel *parcel = NULL;
     fw_submission task = assignment->task;
     if (task.id.len == 0) {
         fw_key_format(id, task.key);
         task.id = (fw_span){id, sizeof id};
     }
-    port->request = FW_SP_REQUEST_BIT | (port->request + 1);
-    fw_sp_word_write(word, port->request);
-    port->message.len = 0;
-    port->message.failed = false;
-    fw_buffer_add(&port->message, word, sizeof word);
-    bool written = fw_json_write_task(&port->message, &task) && !port->message.failed;
-    snprintf(port->id, sizeof port->id, "%.*s", (int)task.id.len, task.id.ptr);
-    return written;
+    FW_ASSERT(task.id.len <= FW_ID_MAX);
+    size_t body = fw_json_write_task(&text, &task) && !text.failed ? text.len : 0;
+    size_t len = FW_SP_WORD_BYTES + body;
+    if (body > 0)
+        parcel = fw_parcel_create(&port->link->net->exchange.parcels, FW_SP_LENGTH_BYTES + len);
+    if (parcel) {
+        port->request = FW_SP_REQUEST_BIT | (port->request + 1);
+        port->id_len = task.id.len;
+        memcpy(port->id, task.id.ptr, task.id.len);
+        fw_sp_length_write(parcel->bytes, len);
+        fw_sp_word_write(parcel->bytes + FW_SP_LENGTH_BYTES, port->request);
+        memcpy(parcel->bytes + FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES, text.data, body);
+        parcel->len = FW_SP_LENGTH_BYTES + len;
+        parcel->messages = 1;
+    }
+    fw_buffer_fini(&text);
+    return parcel;
 }
 
 /* Under the lock. */
@@ -262,22 +311,37 @@ static bool dial(py_port *port)
     return port->pipe != NULL;
 }
 
+/* The request leaves now, or as soon as there is a pipe. => false: there will be none. Under the
+ * lock. */
+static bool start(py_port *port)
+{
+    if (!port->pipe)
+        return dial(port);
+    fw_rcu_read_lock();
+    fw_connection *connection =
+        port->number ? fw_exchange_find(&port->link->net->exchange, port->number) : NULL;
+    if (connection)
+        post(port, connection);
+    fw_rcu_read_unlock();
+    /* Otherwise it is dialing, or closing: either goes on by itself. */
+    return true;
+}
+
 bool fw_pylink_assign(fw_pylink *link, fw_prio level, const fw_assignment *assignment)
 {
     FW_ASSERT((unsigned)level < FW_LEVELS);
     py_port *port = &link->ports[level];
     pthread_mutex_lock(&link->lock);
-    bool taken = !port->open && !link->closing && write_request(port, assignment);
+    bool taken = !port->open && !link->closing;
     if (taken) {
-        port->open = true;
+        port->parcel = write_request(port, assignment);
         port->sent = false;
         port->lease = assignment->lease;
-        if (port->number != 0)
-            taken = post(port);
-        else if (!port->pipe)
-            taken = dial(port);
-        if (!taken)
-            port->open = false;
+        taken = port->open = port->parcel && start(port);
+        if (!taken && port->parcel) {
+            fw_parcel_destroy(port->parcel);
+            port->parcel = NULL;
+        }
     }
     pthread_mutex_unlock(&link->lock);
     return taken;
