@@ -28,6 +28,7 @@ typedef struct subworker {
     fw_house house;
     fw_uplink *uplink;
     char id[160];
+    fw_atomic(bool) told_to_drain;
     fw_buffer tasks; /* JSON array of the names */
 } subworker;
 
@@ -93,21 +94,24 @@ static void write_beat(void *context, fw_beat *out)
         .slots = sub->house.threads,
         .running = (unsigned)engine.running,
         .queued = (unsigned)engine.queued,
-        /* Relaxed: a flag to be shown. */
-        .draining = fw_load_relaxed(&sub->house.draining) != 0,
+        /* Relaxed: flags to be shown. */
+        .draining =
+            fw_load_relaxed(&sub->house.draining) != 0 || fw_load_relaxed(&sub->told_to_drain),
         .done = engine.finished[FW_SUCCESS] + engine.finished[FW_FAILURE],
     };
 }
 
-/* The control plane asked for it: what does not run goes back, nothing new is taken, or it is. */
+/* The control plane says every few seconds whether it wants us to: what does not run goes back. */
 static void drain_by_order(void *context, bool drain)
 {
-    fw_house *house = FW_CONTAINER_OF((fw_lifecycle *)context, fw_house, life);
+    subworker *sub = FW_CONTAINER_OF((fw_lifecycle *)context, subworker, house.life);
+    /* Relaxed: a flag; one pipe, so one order at a time. */
+    if (drain == fw_load_relaxed(&sub->told_to_drain))
+        return;
+    fw_store_relaxed(&sub->told_to_drain, drain);
     fw_log(FW_LOG_INFO, "drain", drain ? "asked to take nothing new" : "asked to go on");
-    /* Relaxed: a flag to be shown. */
-    fw_store_relaxed(&house->draining, drain);
     if (drain)
-        fw_lifecycle_give_back(&house->life);
+        fw_lifecycle_give_back(&sub->house.life);
 }
 
 static int connect_up(subworker *sub)

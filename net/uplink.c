@@ -32,9 +32,12 @@
 enum { ANSWER_MAX = 64 * 1024, MANAGEMENT_OFFSET = 5 };
 
 static const int64_t answer_limit_ns = 5 * FW_NS_PER_S;
+static const int64_t connect_limit_ns = 2 * FW_NS_PER_S;
+/* Three times what a control plane lets pass between two words to us. */
+static const int64_t silence_ns = 6 * FW_NS_PER_S;
 static const int64_t plain_beat_ns = 10 * FW_NS_PER_S;
 static const int64_t back_off_first_ns = 50 * FW_NS_PER_MS;
-static const int64_t back_off_last_ns = 5 * FW_NS_PER_S;
+static const int64_t back_off_last_ns = 2 * FW_NS_PER_S;
 static const int64_t discovery_look_ns = FW_NS_PER_S;
 
 struct fw_uplink {
@@ -117,7 +120,7 @@ static bool connect_management(fw_uplink *uplink)
     if (uplink->management.state == FW_STREAM_READY)
         return true;
     fw_stream_close(&uplink->management);
-    return fw_client_dial(&uplink->management, &management, fw_now_ns() + answer_limit_ns) == 0;
+    return fw_client_dial(&uplink->management, &management, fw_now_ns() + connect_limit_ns) == 0;
 }
 
 static void write_registration(fw_uplink *uplink, fw_buffer *out, const char *status,
@@ -200,7 +203,10 @@ static void on_down(void *context, void *owner, const char *why)
 
 static bool open_link(fw_uplink *uplink, const fw_native_offer *native)
 {
-    fw_link_config config = {.epoch = native->epoch, .address = native->results, .owner = uplink};
+    fw_link_config config = {.epoch = native->epoch,
+                             .address = native->results,
+                             .owner = uplink,
+                             .silence_ns = silence_ns};
     snprintf(uplink->epoch, sizeof uplink->epoch, "%.*s", (int)native->epoch.len,
              native->epoch.ptr);
     /* Relaxed: nobody else looks while there is no link. */

@@ -5,9 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import json
-import os
 import signal
-import subprocess
 
 import harness
 from harness import Case, ask, task, tcp, wait_until
@@ -109,21 +107,6 @@ class Losses(Case):
         for message in good:
             self.assertEqual(self.cp.finished(message["id"])["status"], "success")
         self.assertFalse(self.workers[1].has_ended())
-
-
-class Cut(Case):
-    """Control plane and subworker in two network namespaces; the cable is pulled."""
-
-    def ip(self, *words):
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-
-    @staticmethod
-    def can_cut():
-        if os.geteuid() != 0:
-            return False
-        probe = subprocess.run(["ip", "netns", "add", "fw-probe"], capture_output=True, check=False)
-        subprocess.run(["ip", "netns", "del", "fw-probe"], capture_output=True, check=False)
-        return probe.returncode == 0
 
 
 if __name__ == "__main__":
