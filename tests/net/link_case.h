@@ -82,7 +82,8 @@ static inline void on_beat(void *context, void *owner, const fw_beat *beat)
 {
     end *e = owner;
     (void)context;
-    e->beat = *beat;
+    if (fw_load_relaxed(&e->beats) == 0) /* the first one is looked at */
+        e->beat = *beat;
     fw_add_seq_cst(&e->beats, 1);
 }
 
@@ -132,7 +133,8 @@ static inline void hand_submit(void *context, const fw_submission *items, size_t
     for (size_t i = 0; i < count; i++) {
         const fw_submission *s = &items[i];
         fw_result_view queued = {.status = FW_QUEUED};
-        fw_net_answer_accepted(h->net, &s->reply, &queued);
+        if (s->reply.form == FW_REPLY_LEASE)
+            fw_net_answer_accepted(h->net, &s->reply, &queued); /* nothing */
         if (is_named(s, "hold")) {
             pthread_mutex_lock(&h->lock);
             assert_true(h->held_count < HELD);
