@@ -5,7 +5,6 @@
 #include "net/exchange.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/rcu.h"
@@ -43,11 +42,7 @@ int fw_exchange_init(fw_exchange *exchange, const fw_limits *limits)
         return err;
     }
     FW_ASSERT(pthread_mutex_init(&exchange->lock, NULL) == 0);
-    pthread_condattr_t forward;
-    FW_ASSERT(pthread_condattr_init(&forward) == 0);
-    FW_ASSERT(pthread_condattr_setclock(&forward, CLOCK_MONOTONIC) == 0);
-    FW_ASSERT(pthread_cond_init(&exchange->changed, &forward) == 0);
-    pthread_condattr_destroy(&forward);
+    FW_ASSERT(pthread_cond_init(&exchange->changed, NULL) == 0);
     err = fw_reaper_start(exchange);
     if (err < 0) {
         fw_parcels_fini(&exchange->parcels);

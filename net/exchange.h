@@ -68,7 +68,7 @@ typedef struct fw_exchange {
     size_t used;         /* slots that have an owner */
     fw_gather *gathers;  /* egress: one per thread that ever answered */
     fw_connection *doomed;
-    struct fw_errand *errands; /* the reaper's, by due time */
+    struct fw_errand *errands; /* the reaper's */
     size_t errands_open;       /* also the one that runs */
     bool reaper_stops;
     pthread_t reaper;

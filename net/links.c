@@ -56,16 +56,6 @@ void fw_link_drop_part(fw_link *link)
 
 /* ---- Greetings ---- */
 
-/* Compares all of it, whatever differs. */
-static bool token_is_right(const fw_net *net, fw_span token)
-{
-    size_t len = strlen(net->token);
-    unsigned differs = len != token.len;
-    for (size_t i = 0; i < len && i < token.len; i++)
-        differs |= (unsigned char)(net->token[i] ^ token.ptr[i]);
-    return differs == 0;
-}
-
 static bool is_text(fw_span span, const char *text)
 {
     return span.len == strlen(text) && memcmp(span.ptr, text, span.len) == 0;
@@ -141,7 +131,7 @@ bool fw_links_greet(fw_links *links, fw_connection *connection, const fw_hello *
     bool good = true;
     pthread_mutex_lock(&links->lock);
     fw_link *link = NULL;
-    if (!token_is_right(net, hello->token))
+    if (!fw_token_is(&net->asked, hello->token))
         good = refuse(links, connection, hello, "not permitted: token");
     else if (hello->expects.len > 0 && !is_text(hello->expects, net->epoch))
         good = refuse(links, connection, hello, "it means another run of ours");

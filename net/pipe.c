@@ -1,8 +1,7 @@
 /* net/pipe.c - see net/pipe.h.
  *
- * A pipe ends on the reaper's thread, by one of two ways: its dialing failed (an errand), or its
- * connection is gone. It is freed a moment later, because NNG lets go of a failed connection on a
- * thread of its own, which still holds on to our dialer. SPDX-License-Identifier: Apache-2.0 */
+ * A pipe ends on the reaper's thread, by one of two ways: its dialing failed or was called off (an
+ * errand), or its connection is gone. SPDX-License-Identifier: Apache-2.0 */
 #include "net/pipe.h"
 
 #include <stdio.h>
@@ -11,51 +10,42 @@
 #include <nng/nng.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/rcu.h"
+#include "net/dial.h"
 #include "net/reaper.h"
 #include "net/sp.h"
-
-#define REST_NS (100 * FW_NS_PER_MS)
 
 struct fw_pipe {
     /* Immutable after dial. */
     fw_exchange *exchange;
     fw_pipe_ops ops;
     fw_port port;
-    nng_stream_dialer *dialer;
-    nng_aio *dial;
     /* The reaper's. */
     fw_errand errand;
-    /* NNG's, until the errand. */
+    /* Who has the outcome of the dialing. */
     bool ready;
     char why[96];
     /* Under lock. */
     pthread_mutex_t lock;
+    fw_dial *dial;
     bool closing;
     uint64_t number; /* of the connection; 0: none yet */
 };
 
 static void destroy(fw_pipe *pipe)
 {
-    nng_aio_free(pipe->dial);
-    nng_stream_dialer_free(pipe->dialer);
     pthread_mutex_destroy(&pipe->lock);
     free(pipe);
-}
-
-static void end_rest(fw_errand *errand)
-{
-    destroy((fw_pipe *)((char *)errand - offsetof(fw_pipe, errand)));
 }
 
 /* The reaper's: nothing is called any more after it. */
 static void finish(fw_pipe *pipe)
 {
-    nng_aio_stop(pipe->dial);
     pipe->ops.closed(pipe->ops.context, pipe->ready ? NULL : pipe->why);
-    pipe->errand.run = end_rest;
-    fw_reaper_send(pipe->exchange, &pipe->errand, fw_now_ns() + REST_NS);
+    pthread_mutex_lock(&pipe->lock); /* whoever dials or closes is out of it */
+    fw_dial_destroy(pipe->dial);
+    pthread_mutex_unlock(&pipe->lock);
+    destroy(pipe);
 }
 
 static void end_failed(fw_errand *errand)
@@ -100,13 +90,14 @@ static void fail(fw_pipe *pipe, const char *why)
 {
     snprintf(pipe->why, sizeof pipe->why, "%s", why);
     pipe->errand.run = end_failed;
-    fw_reaper_send(pipe->exchange, &pipe->errand, 0);
+    fw_reaper_send(pipe->exchange, &pipe->errand);
 }
 
-/* => NULL: it is a connection now, or why not. */
+/* => NULL: it is a connection now, or why not. Under lock. */
 static const char *connect_stream(fw_pipe *pipe, nng_stream *stream)
 {
     if (pipe->closing) {
+        nng_stream_close(stream);
         nng_stream_free(stream);
         return "closed while dialing";
     }
@@ -116,17 +107,14 @@ static const char *connect_stream(fw_pipe *pipe, nng_stream *stream)
     return err < 0 ? fw_strerror(err) : NULL;
 }
 
-static void on_dialed(void *argument)
+static void on_dialed(void *context, nng_stream *stream, const char *why)
 {
-    fw_pipe *pipe = argument;
-    int failure = nng_aio_result(pipe->dial);
-    if (failure != 0) {
-        fail(pipe, nng_strerror(failure));
-        return;
+    fw_pipe *pipe = context;
+    if (stream) {
+        pthread_mutex_lock(&pipe->lock);
+        why = connect_stream(pipe, stream);
+        pthread_mutex_unlock(&pipe->lock);
     }
-    pthread_mutex_lock(&pipe->lock);
-    const char *why = connect_stream(pipe, nng_aio_get_output(pipe->dial, 0));
-    pthread_mutex_unlock(&pipe->lock);
     if (why)
         fail(pipe, why);
 }
@@ -142,32 +130,34 @@ fw_pipe *fw_pipe_dial(fw_exchange *exchange, const char *address, int64_t limit_
     pipe->port = (fw_port){.exchange = exchange,
                            .context = pipe,
                            .role = FW_ROLE_PUSH,
-                           .protocol = ops->deliver ? FW_SP_REQ0 : FW_SP_PUSH0,
+                           .protocol = FW_SP_PUSH0,
                            .ready = on_ready,
                            .deliver = on_bytes,
                            .patient = on_stalled,
                            .gone = on_gone};
     FW_ASSERT(pthread_mutex_init(&pipe->lock, NULL) == 0);
-    if (nng_aio_alloc(&pipe->dial, on_dialed, pipe) != 0 ||
-        nng_stream_dialer_alloc(&pipe->dialer, address) != 0) {
-        destroy(pipe);
-        return NULL;
-    }
-    nng_aio_set_timeout(pipe->dial, (nng_duration)(limit_ns / FW_NS_PER_MS));
-    nng_stream_dialer_dial(pipe->dialer, pipe->dial);
-    return pipe;
+    pthread_mutex_lock(&pipe->lock);
+    fw_dial *dial = fw_dial_start(address, limit_ns, on_dialed, pipe);
+    pipe->dial = dial;
+    pthread_mutex_unlock(&pipe->lock);
+    if (dial)
+        return pipe;
+    destroy(pipe);
+    return NULL;
 }
 
 void fw_pipe_close(fw_pipe *pipe)
 {
     pthread_mutex_lock(&pipe->lock);
+    bool first = !pipe->closing;
     pipe->closing = true;
     uint64_t number = pipe->number;
+    bool withdrawn = first && number == 0 && fw_dial_cancel(pipe->dial);
     pthread_mutex_unlock(&pipe->lock);
-    if (number == 0) {
-        nng_stream_dialer_close(pipe->dialer);
+    if (withdrawn)
+        fail(pipe, "closed while dialing");
+    if (number == 0)
         return;
-    }
     fw_rcu_read_lock();
     fw_connection *connection = fw_exchange_find(pipe->exchange, number);
     if (connection)

@@ -1,10 +1,7 @@
 /* net/reaper.c - see net/reaper.h. SPDX-License-Identifier: Apache-2.0 */
 #include "net/reaper.h"
 
-#include <time.h>
-
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/rcu.h"
 #include "fastworker/types.h"
 #include "net/connection.h"
@@ -12,29 +9,6 @@
 static void reclaim(void *connection)
 {
     fw_connection_destroy(connection);
-}
-
-/* The first errand that is due; taken off the list. Under the lock. */
-static fw_errand *take_errand(fw_exchange *exchange)
-{
-    fw_errand *first = exchange->errands;
-    if (!first || fw_now_ns() < first->due_ns)
-        return NULL;
-    exchange->errands = first->next;
-    return first;
-}
-
-/* Until something changes, or the first errand is due. Under the lock. */
-static void wait_for_work(fw_exchange *exchange)
-{
-    const fw_errand *first = exchange->errands;
-    if (!first) {
-        pthread_cond_wait(&exchange->changed, &exchange->lock);
-        return;
-    }
-    int64_t due_ns = first->due_ns;
-    struct timespec at = {(time_t)(due_ns / FW_NS_PER_S), (long)(due_ns % FW_NS_PER_S)};
-    pthread_cond_timedwait(&exchange->changed, &exchange->lock, &at);
 }
 
 static void bury(fw_connection *doomed)
@@ -55,11 +29,13 @@ static void *reap(void *argument)
     for (;;) {
         fw_connection *doomed = exchange->doomed;
         exchange->doomed = NULL;
-        fw_errand *errand = take_errand(exchange);
+        fw_errand *errand = exchange->errands;
+        if (errand)
+            exchange->errands = errand->next;
         if (!doomed && !errand && exchange->reaper_stops)
             break;
         if (!doomed && !errand) {
-            wait_for_work(exchange);
+            pthread_cond_wait(&exchange->changed, &exchange->lock);
             continue;
         }
         pthread_mutex_unlock(&exchange->lock);
@@ -103,15 +79,11 @@ void fw_reaper_take(fw_exchange *exchange, fw_connection *connection)
     pthread_mutex_unlock(&exchange->lock);
 }
 
-void fw_reaper_send(fw_exchange *exchange, fw_errand *errand, int64_t due_ns)
+void fw_reaper_send(fw_exchange *exchange, fw_errand *errand)
 {
-    errand->due_ns = due_ns;
     pthread_mutex_lock(&exchange->lock);
-    fw_errand **link = &exchange->errands;
-    while (*link && (*link)->due_ns <= due_ns)
-        link = &(*link)->next;
-    errand->next = *link;
-    *link = errand;
+    errand->next = exchange->errands;
+    exchange->errands = errand;
     exchange->errands_open++;
     pthread_cond_broadcast(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);

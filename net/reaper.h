@@ -12,7 +12,6 @@
 /* Something to be done on the reaper's thread. Embedded; the reaper's until run is called. */
 typedef struct fw_errand {
     struct fw_errand *next;
-    int64_t due_ns;
     void (*run)(struct fw_errand *errand); /* may free it */
 } fw_errand;
 
@@ -22,7 +21,7 @@ int fw_reaper_start(fw_exchange *exchange);
 void fw_reaper_stop(fw_exchange *exchange);
 /* Any thread, a callback included; once per connection, which was withdrawn before. Only queues. */
 void fw_reaper_take(fw_exchange *exchange, fw_connection *connection);
-/* Any thread, a callback included: run is called once, at due_ns or later. */
-void fw_reaper_send(fw_exchange *exchange, fw_errand *errand, int64_t due_ns);
+/* Any thread, a callback included: run is called once. */
+void fw_reaper_send(fw_exchange *exchange, fw_errand *errand);
 
 #endif

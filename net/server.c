@@ -156,6 +156,7 @@ static int start(fw_net **out, char *error, size_t error_capacity, const fw_net_
     net->kind = config->kind;
     snprintf(net->worker_id, sizeof net->worker_id, "%s", config->worker_id);
     snprintf(net->token, sizeof net->token, "%s", config->token ? config->token : "");
+    fw_token_set(&net->asked, (fw_span){net->token, strlen(net->token)});
     if (config->epoch)
         snprintf(net->epoch, sizeof net->epoch, "%s", config->epoch);
     else

@@ -13,6 +13,7 @@
 #include "net/link.h"
 #include "net/listener.h"
 #include "net/net.h"
+#include "net/token.h"
 #include "net/pylink.h"
 
 typedef struct fw_discovery fw_discovery;
@@ -37,7 +38,8 @@ struct fw_net {
     fw_link_ops link_ops; /* set before the first link */
     fw_pylink_ops pylink_ops;
     char worker_id[FW_ID_MAX + 1], epoch[FW_ID_MAX + 1];
-    char token[FW_TOKEN_MAX + 1]; /* "": none is asked for */
+    char token[FW_TOKEN_MAX + 1]; /* told to those we dial */
+    fw_token asked;               /* of those who dial us */
     fw_port ports[FW_PORTS_MAX];
     fw_listener *listeners[FW_PORTS_MAX];
     char address[FW_TCP_ADDRESS_MAX];      /* as announced */

@@ -172,6 +172,7 @@ static void without_the_token_there_is_no_link(void **state)
     fw_net_config config, subworker;
     plane_config(&config);
     hand_config(&subworker, "sw1");
+    config.token = "guess";
     subworker.token = "secret";
     fw_net *plane = plane_open_with(&config);
     hand *h = hand_open_with(&subworker);
