@@ -162,6 +162,7 @@ int fw_class_add_local(fw_dispatch *dispatch)
     fw_class *class = fw_class_make(false, (1u << FW_LEVELS) - 1, NULL, 0);
     if (!class)
         return -FW_ENOMEM;
+    class->local = true;
     int err = appear(dispatch, class);
     if (err) {
         free(class);

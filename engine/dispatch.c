@@ -82,10 +82,11 @@ static void give_group(fw_dispatch *dispatch, fw_group *group, unsigned level, u
         fw_place *place = fw_place_choose(group, level);
         if (!place) {
             group->blocked = dispatch->groups.round;
+            dispatch->local_blocked |= group->local;
             return;
         }
         if (place->number == FW_LOCAL) {
-            fw_local_give(dispatch, fw_group_take(&dispatch->groups, group, level));
+            fw_local_give(dispatch, group, level, until);
         } else if (fw_hold_has_room(place)) {
             fw_hold_give(place, fw_group_take(&dispatch->groups, group, level));
         } else {
@@ -100,12 +101,16 @@ static void give_group(fw_dispatch *dispatch, fw_group *group, unsigned level, u
 static void give(fw_dispatch *dispatch)
 {
     fw_groups *groups = &dispatch->groups;
+    dispatch->local_blocked = false;
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         uint64_t until;
+        if (groups->active_count[level] == 0)
+            continue;
         groups->round++;
         for (fw_group *group; (group = fw_groups_oldest(groups, level, &until));)
             give_group(dispatch, group, level, until);
-        fw_local_flush(dispatch, level);
+        if (dispatch->local_out_count > 0)
+            fw_local_flush(dispatch, level);
     }
 }
 
@@ -114,6 +119,9 @@ static void show(fw_dispatch *dispatch)
     const fw_groups *groups = &dispatch->groups;
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         const fw_task *oldest = NULL;
+        /* Relaxed: the duty's own. */
+        if (groups->waiting[level] == 0 && fw_load_relaxed(&dispatch->waiting[level]) == 0)
+            continue;
         for (size_t i = 0; i < groups->active_count[level]; i++) {
             const fw_task *first = groups->active[level][i]->lines[level].first;
             if (!oldest || fw_order_of(first) < fw_order_of(oldest))
@@ -172,6 +180,7 @@ static void play(fw_dispatch *dispatch)
         sweep(dispatch);
         fw_local_collect(dispatch);
         give(dispatch);
+        fw_local_await(dispatch);
         fw_holds_send(dispatch);
     }
     show(dispatch);
@@ -181,7 +190,8 @@ static void play(fw_dispatch *dispatch)
 
 static void work(fw_dispatch *dispatch, uint64_t seen)
 {
-    for (unsigned round = 1; round <= ROUNDS_MAX; round++) {
+    /* When the engine ends there is no timer thread any more. */
+    for (unsigned round = 1; round <= ROUNDS_MAX || fw_dispatch_is_closed(dispatch); round++) {
         play(dispatch);
         if (!dispatch->more && !fw_baton_pass(&dispatch->baton, &seen))
             return;

@@ -52,6 +52,7 @@ typedef struct fw_group {
     struct fw_group *target;
     struct fw_class **classes;
     size_t class_count, class_room;
+    bool local; /* the own pool is among them */
 } fw_group;
 
 enum { FW_MARKS = 1024 };
@@ -78,7 +79,7 @@ typedef struct fw_seat {
 typedef struct fw_class {
     struct fw_class *next;
     uint64_t id, hash;
-    bool any;
+    bool any, local;
     uint8_t levels;
     size_t places;
     uint32_t free_loads;             /* bit per load that has places */
@@ -170,6 +171,7 @@ struct fw_dispatch {
     _Alignas(FW_APART) fw_atomic(int64_t) local_run_ns;
     fw_atomic(unsigned) local_joined; /* threads that the duty counts on */
     fw_atomic(bool) local_eager;      /* each end of a run is told at once */
+    fw_atomic(bool) local_awaited;    /* something waits for room in the own pool */
     /* The duty's. */
     _Alignas(FW_APART) uint64_t next_id;
     fw_groups groups;
@@ -178,8 +180,9 @@ struct fw_dispatch {
     uint64_t local_back[FW_LEVELS]; /* of the runners' counts */
     fw_task *local_out[FW_LOCAL_OUT];
     unsigned local_out_count;
-    unsigned recall;             /* levels whose lanes are being emptied into groups, a bit each */
-    bool more;                   /* a round left something undone */
+    bool local_blocked; /* something that the own pool could run found no place in this round */
+    unsigned recall;    /* levels whose lanes are being emptied into groups, a bit each */
+    bool more;          /* a round left something undone */
     int64_t now_ns, now_wall_ns; /* of this round; 0: not read yet */
     fw_place *out_first;         /* places with something to be sent */
     fw_place *touched;
@@ -277,9 +280,13 @@ void fw_holds_send(fw_dispatch *dispatch);
 void fw_holds_free(fw_place *place);
 
 /* local.c. Under the duty. */
-void fw_local_give(fw_dispatch *dispatch, fw_task *task);
+/* Gives the group's oldest tasks of the level, up to that order: one, or all that there is room for
+ * if nobody else knows them. */
+void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until);
 void fw_local_flush(fw_dispatch *dispatch, unsigned level);
 void fw_local_collect(fw_dispatch *dispatch);
+/* After giving: whether threads have to call when there is room; see await-note. */
+void fw_local_await(fw_dispatch *dispatch);
 /* Dispatching begins: counts on threads that have nothing to do. */
 void fw_local_begin(fw_dispatch *dispatch);
 void fw_local_learn(fw_dispatch *dispatch);

@@ -42,7 +42,8 @@ typedef struct fw_runner {
     fw_counter_row *counters;
     fw_retire_row *retired;
     bool awake;
-    unsigned told_runs; /* that the dispatcher has not heard of, and what they took */
+    /* What it has not told the dispatcher: runs, the levels they were of, what they took. */
+    unsigned told_runs, told_levels;
     int64_t told_ns;
     /* Written by the thread, read by the dispatcher: its tasks that have left this thread. */
     fw_atomic(uint64_t) back[FW_LEVELS];

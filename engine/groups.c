@@ -276,6 +276,7 @@ static void forget(fw_group *group, const fw_class *class)
         if (group->classes[i] != class)
             group->classes[kept++] = group->classes[i];
     group->class_count = kept;
+    group->local = group->local && !class->local;
 }
 
 /* There is room. */
@@ -284,6 +285,7 @@ static void set_known(fw_group *group, fw_class *class, bool known)
     forget(group, class);
     if (known)
         group->classes[group->class_count++] = class;
+    group->local = group->local || (known && class->local);
 }
 
 static bool make_active_room(fw_groups *groups, size_t room)
@@ -319,6 +321,7 @@ static fw_group *make_group(fw_groups *groups, const fw_group *like)
     }
     for (size_t i = 0; like && i < like->class_count; i++)
         group->classes[group->class_count++] = like->classes[i];
+    group->local = like && like->local;
     return group;
 }
 

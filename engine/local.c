@@ -10,6 +10,9 @@
  * lanes are empty its newcomers stay in the inbox and the pool is given none of it, so that order
  * is kept; the threads meanwhile run what they find in the lanes. A thread that runs something at
  * that moment is counted on as a slot when it pauses for the first time.
+ * await-note: a thread that brings room calls for a round only if something waits for it
+ * (`local_awaited`). It tells its counts and looks; the duty says that it waits,
+ * and then adds the counts up once more. All are seq_cst, so one of them sees the other.
  * Covered by tests/engine/dispatch_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/dispatch_priv.h"
@@ -19,64 +22,89 @@ enum { RECALL_MAX = 1024, RECALL_PIECE = 64, LEARN_MAX = 64 };
 
 void fw_local_flush(fw_dispatch *dispatch, unsigned level)
 {
-    if (dispatch->local_out_count > 0)
-        fw_pool_submit_nodes(dispatch->engine->pool, (fw_prio)level,
-                             (fw_work_node *const *)(void *)dispatch->local_out,
-                             dispatch->local_out_count);
+    fw_pool_submit_nodes(dispatch->engine->pool, (fw_prio)level,
+                         (fw_work_node *const *)(void *)dispatch->local_out,
+                         dispatch->local_out_count);
     dispatch->local_out_count = 0;
 }
 
-void fw_local_give(fw_dispatch *dispatch, fw_task *task)
+void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until)
 {
     fw_place *local = dispatch->local;
-    if (FW_UNLIKELY(fw_state_is_terminal(fw_task_state(task)))) {
-        fw_engine_leave(dispatch->engine, task);
-        return;
-    }
-    local->hand[task->level]++;
-    fw_count(&local->in_hand, 1);
-    fw_count(&local->given, 1);
-    dispatch->local_out[dispatch->local_out_count++] = task;
-    if (dispatch->local_out_count == FW_LOCAL_OUT)
-        fw_local_flush(dispatch, task->level);
+    unsigned count = 0, room = 1;
+    if (group->class_count == 1 && fw_place_in_hand(local) < local->slots + local->surplus)
+        room = local->slots + local->surplus - fw_place_in_hand(local);
+    do {
+        fw_task *task = fw_group_take(&dispatch->groups, group, level);
+        if (FW_UNLIKELY(fw_state_is_terminal(fw_task_state(task)))) {
+            fw_engine_leave(dispatch->engine, task);
+            continue;
+        }
+        count++;
+        dispatch->local_out[dispatch->local_out_count++] = task;
+        if (dispatch->local_out_count == FW_LOCAL_OUT)
+            fw_local_flush(dispatch, level);
+    } while (count < room && group->lines[level].first &&
+             fw_order_of(group->lines[level].first) <= until);
+    local->hand[level] += count;
+    fw_count(&local->in_hand, count);
+    fw_count(&local->given, count);
     fw_place_settle(local);
 }
 
-static void note_back(fw_place *local, unsigned level, unsigned count)
-{
-    FW_ASSERT(count <= local->hand[level]);
-    local->hand[level] -= count;
-    fw_count(&local->in_hand, -count);
-    fw_count(&local->ended, count);
-}
-
-void fw_local_collect(fw_dispatch *dispatch)
+/* What has come back, and who has joined. */
+static bool add_up(fw_dispatch *dispatch)
 {
     fw_engine *engine = dispatch->engine;
     fw_place *local = dispatch->local;
-    unsigned in_hand = fw_place_in_hand(local);
-    /* [local-joined] acquire: what the thread ran is over. */
-    unsigned joined = fw_load_acquire(&dispatch->local_joined);
-    if (joined != local->slots) {
-        local->slots = joined;
-        fw_place_size(local);
-        fw_place_settle(local);
-    }
-    if (in_hand < local->slots || (in_hand < (local->slots + local->surplus) / 2))
-        return;
+    /* [local-awaited] seq_cst: what the thread ran is over; see await-note. */
+    unsigned joined = fw_load_seq_cst(&dispatch->local_joined);
+    bool some = joined != local->slots;
+    local->slots = joined;
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         uint64_t back = 0;
         for (unsigned i = 0; i < engine->config.pool.threads; i++) {
-            /* [local-back] acquire: the runs are over. */
-            back += fw_load_acquire(&engine->runners[i].back[level]);
+            /* [local-awaited] seq_cst: the runs are over; see await-note. */
+            back += fw_load_seq_cst(&engine->runners[i].back[level]);
         }
-        note_back(local, level, (unsigned)(back - dispatch->local_back[level]));
+        unsigned count = (unsigned)(back - dispatch->local_back[level]);
+        FW_ASSERT(count <= local->hand[level]);
+        some = some || count > 0;
         dispatch->local_back[level] = back;
+        local->hand[level] -= count;
+        fw_count(&local->in_hand, -count);
+        fw_count(&local->ended, count);
     }
     /* Relaxed, both: figures. */
     fw_store_relaxed(&local->run_ns, fw_load_relaxed(&dispatch->local_run_ns));
     fw_place_size(local);
     fw_place_settle(local);
+    return some;
+}
+
+void fw_local_collect(fw_dispatch *dispatch)
+{
+    const fw_place *local = dispatch->local;
+    unsigned in_hand = fw_place_in_hand(local);
+    if (dispatch->config.local && in_hand >= local->slots &&
+        in_hand >= (local->slots + local->surplus) / 2)
+        (void)add_up(dispatch);
+}
+
+void fw_local_await(fw_dispatch *dispatch)
+{
+    /* Relaxed: the duty's own. */
+    bool awaited = fw_load_relaxed(&dispatch->local_awaited);
+    if (!dispatch->local_blocked && awaited)
+        fw_store_relaxed(&dispatch->local_awaited, false);
+    if (!dispatch->local_blocked)
+        return;
+    if (!awaited) {
+        /* [local-awaited] seq_cst: before we add up once more. */
+        fw_store_seq_cst(&dispatch->local_awaited, true);
+    }
+    if (add_up(dispatch))
+        dispatch->more = true;
 }
 
 static void learn(fw_dispatch *dispatch, const uint32_t *names, size_t count)
@@ -170,11 +198,21 @@ static void tell(fw_dispatch *dispatch, fw_runner *runner)
         int64_t run_ns = fw_load_relaxed(&dispatch->local_run_ns);
         run_ns = fw_run_average(run_ns, runner->told_ns / runner->told_runs);
         fw_store_relaxed(&dispatch->local_run_ns, run_ns);
-        fw_store_relaxed(&dispatch->local_eager, run_ns >= EAGER_NS);
+        bool eager = run_ns >= EAGER_NS;
+        if (fw_load_relaxed(&dispatch->local_eager) != eager)
+            fw_store_relaxed(&dispatch->local_eager, eager);
     }
     runner->told_runs = 0;
     runner->told_ns = 0;
-    fw_dispatch_pump(dispatch);
+    for (; runner->told_levels; runner->told_levels &= runner->told_levels - 1) {
+        fw_atomic(uint64_t) *back = &runner->back[__builtin_ctz(runner->told_levels)];
+        /* The load is relaxed: this thread is the only writer.
+         * [local-awaited] seq_cst: what came back, once more, before the look. */
+        fw_store_seq_cst(back, fw_load_relaxed(back));
+    }
+    /* [local-awaited] seq_cst: after the above. */
+    if (fw_load_seq_cst(&dispatch->local_awaited))
+        fw_dispatch_pump(dispatch);
 }
 
 void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t ran_ns)
@@ -182,10 +220,11 @@ void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t 
     fw_dispatch *dispatch = fw_engine_dispatcher(engine);
     fw_atomic(uint64_t) *back = &runner->back[level];
     /* The load is relaxed: this thread is the only writer.
-     * [local-back] release: the run is over. */
+     * [local-awaited] release: the run is over. */
     fw_store_release(back, fw_load_relaxed(back) + 1);
     runner->told_runs++;
     runner->told_ns += ran_ns;
+    runner->told_levels |= 1u << level;
     /* Relaxed: a hint; the pause that follows tells the rest. */
     if (fw_load_relaxed(&dispatch->local_eager))
         tell(dispatch, runner);
@@ -193,11 +232,12 @@ void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t 
 
 static bool join(fw_dispatch *dispatch, fw_runner *runner)
 {
-    /* Relaxed: whether it is worth trying. [local-joined] release: what this thread ran is over. */
-    if (fw_load_relaxed(&runner->joined) || fw_swap_acq_rel(&runner->joined, true))
+    /* Relaxed, both: whether it is worth trying; and nothing goes with it. */
+    bool expected = false;
+    if (fw_load_relaxed(&runner->joined) || !fw_cas_relaxed(&runner->joined, &expected, true))
         return false;
-    /* [local-joined] release: as above. */
-    fw_add_acq_rel(&dispatch->local_joined, 1);
+    /* [local-awaited] seq_cst: what this thread ran is over. */
+    fw_add_seq_cst(&dispatch->local_joined, 1);
     return true;
 }
 
@@ -213,8 +253,8 @@ void fw_local_begin(fw_dispatch *dispatch)
 
 void fw_local_pause(fw_engine *engine, fw_runner *runner)
 {
-    bool joins =
-        fw_engine_dispatcher(engine)->config.local && join(fw_engine_dispatcher(engine), runner);
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
+    bool joins = dispatch->config.local && join(dispatch, runner);
     if (joins || runner->told_runs > 0)
-        tell(fw_engine_dispatcher(engine), runner);
+        tell(dispatch, runner);
 }
