@@ -13,7 +13,8 @@ typedef struct desk {
     uint32_t number;
     fw_handout *got;
     fw_atomic(unsigned) count, gone;
-    unsigned next; /* the first that the test has not dealt with */
+    fw_atomic(bool) broken; /* what is sent comes back, and the place pauses */
+    unsigned next;          /* the first that the test has not dealt with */
 } desk;
 
 typedef struct hall {
@@ -26,9 +27,16 @@ typedef struct hall {
 static inline void hall_send(void *context, void *place_owner, const fw_handout *handouts,
                              size_t count)
 {
-    (void)context;
+    hall *h = context;
     desk *d = place_owner;
     unsigned at = fw_load_seq_cst(&d->count);
+    for (size_t i = 0; fw_load_seq_cst(&d->broken) && i < count; i++) {
+        fw_task *task = fw_dispatch_claim(h->p.engine, d->number, handouts[i].lease);
+        fw_dispatch_return(h->p.engine, task, handouts[i].lease, false);
+        fw_dispatch_pause(h->p.engine, d->number, true);
+    }
+    if (fw_load_seq_cst(&d->broken))
+        return;
     assert_true(at + count <= DESK_MAX);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(handouts[i].attempt, fw_load_relaxed(&handouts[i].task->attempt));

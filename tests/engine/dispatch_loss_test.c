@@ -98,6 +98,29 @@ static void a_returned_task_is_next_and_no_attempt(void **state)
     desk_close(&other);
 }
 
+/* The connection is full or broken: whoever sends gives it back from there. */
+static void what_cannot_be_sent_comes_back(void **state)
+{
+    (void)state;
+    hall h;
+    desk broken, other;
+    probe_record records[3] = {0};
+    hall_open(&h, false);
+    desk_open_any(&h, &broken, 8);
+    fw_store_seq_cst(&broken.broken, true);
+    for (unsigned i = 0; i < 3; i++)
+        hall_submit(&h, &records[i], FW_NORMAL, 0);
+    assert_int_equal(desk_count(&broken), 0);
+    assert_int_equal(desk_stats(&h, &broken).returned, 1);
+    assert_int_equal(hall_stats(&h).waiting[FW_NORMAL], 3);
+    desk_open_any(&h, &other, 1);
+    for (unsigned i = 0; i < 3; i++)
+        assert_ptr_equal(desk_end_next(&h, &other), &records[i]);
+    hall_close(&h);
+    desk_close(&broken);
+    desk_close(&other);
+}
+
 static void who_refuses_is_not_asked_again(void **state)
 {
     (void)state;
@@ -346,6 +369,7 @@ int main(void)
         cmocka_unit_test(what_a_lost_place_had_is_next_and_in_order),
         cmocka_unit_test(a_lost_task_may_end_as_such),
         cmocka_unit_test(a_returned_task_is_next_and_no_attempt),
+        cmocka_unit_test(what_cannot_be_sent_comes_back),
         cmocka_unit_test(who_refuses_is_not_asked_again),
         cmocka_unit_test(a_failure_is_tried_again_when_it_is_due),
         cmocka_unit_test(a_cancel_says_what_it_met),

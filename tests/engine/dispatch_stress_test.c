@@ -7,9 +7,10 @@
 
 #include "dispatch_case.h"
 
-enum { SUBMITTERS = 2, COMPLETERS = 2, PLACES = 6, NAMES = 8, LOCAL_NAMES = 4, LIVE_MAX = 4000 };
+enum { SUBMITTERS = 2, COMPLETERS = 2, PLACES = 6, NAMES = 8, LOCAL_NAMES = 4, LIVE_MAX = 3000 };
 
 typedef struct spot {
+    struct spot *next; /* of all that ever came */
     fw_atomic(unsigned) gone;
     uint32_t number;
 } spot;
@@ -28,7 +29,7 @@ typedef struct fair {
     fw_atomic(uint64_t) seed;
     pthread_mutex_t lock;
     letter *post; /* under the lock */
-    fw_atomic(unsigned) submitted, claimed;
+    fw_atomic(unsigned) submitted;
     fw_atomic(bool) closing;
 } fair;
 
@@ -104,7 +105,6 @@ static void deal_with(fair *f, const letter *l, uint64_t dice)
     if (!task)
         return;
     assert_null(fw_dispatch_claim(engine, l->number, l->lease));
-    fw_add_seq_cst(&f->claimed, 1);
     int64_t ran_ns = (int64_t)1 << (dice >> 8) % 24;
     unsigned what = dice % 32;
     if (what < 2)
@@ -156,6 +156,8 @@ static void attach(fair *f, spot *s, uint64_t dice, bool everything)
                               .levels = EVERY_LEVEL,
                               .slots = 1 + (unsigned)(dice >> 24) % 8,
                               .prefetch = dice >> 32 & 1};
+    if (everything)
+        config.slots = 64;
     if (!everything && dice >> 36 & 1)
         config.levels = 1u << (dice >> 40) % FW_LEVELS;
     assert_int_equal(fw_dispatch_attach(f->p.engine, &s->number, &config), 0);
@@ -191,47 +193,68 @@ static void meddle_with(fair *f, spot *s, uint64_t dice)
     assert_true(stats.given >= stats.in_hand);
 }
 
-/* Places come and go while there are tasks; in the end there is one that takes everything. */
+static spot *come(fair *f, spot **all, uint64_t dice, bool everything)
+{
+    spot *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->next = *all;
+    *all = s;
+    attach(f, s, dice, everything);
+    return s;
+}
+
+/* Lets the others go on, for a while. */
+static void give_way(fair *f)
+{
+    unsigned before = fw_load_seq_cst(&f->p.dones);
+    for (unsigned i = 0; i < 100 && fw_load_seq_cst(&f->p.dones) == before; i++)
+        sched_yield();
+}
+
+static void await_gone(spot *all)
+{
+    unsigned count = 0;
+    while (all) {
+        spot *s = all;
+        all = s->next;
+        wait_until(fw_load_seq_cst(&s->gone) == 1);
+        free(s);
+        count++;
+    }
+    print_message("places: %u\n", count);
+}
+
+/* Places come and go while there are tasks; in the end there is one that takes everything. It may
+ * refuse a name; then another one comes after it. */
 static void churn(fair *f)
 {
     uint64_t seed = new_seed(f);
-    spot *present[PLACES] = {0};
-    unsigned used = 0, all = SUBMITTERS * f->tasks;
-    spot *spots = calloc(100000, sizeof *spots);
-    while (fw_load_seq_cst(&f->submitted) < all || used == 0) {
+    spot *present[PLACES] = {0}, *all = NULL;
+    unsigned tasks = SUBMITTERS * f->tasks;
+    while (fw_load_seq_cst(&f->submitted) < tasks) {
         uint64_t dice = next_random(&seed);
         spot **s = &present[(dice >> 50) % PLACES];
-        if (!*s && used < 90000) {
-            *s = &spots[used++];
-            attach(f, *s, next_random(&seed), false);
-        } else if (*s && dice % 8 == 0) {
+        if (!*s) {
+            *s = come(f, &all, next_random(&seed), false);
+        } else if (dice % 8 == 0) {
             fw_dispatch_detach(f->p.engine, (*s)->number);
             *s = NULL;
-        } else if (*s) {
+        } else {
             meddle_with(f, *s, dice >> 4);
         }
-        sched_yield();
+        give_way(f);
     }
-    spot *last = &spots[used++];
-    attach(f, last, 0, true);
     for (unsigned i = 0; i < PLACES; i++)
         if (present[i])
             fw_dispatch_detach(f->p.engine, present[i]->number);
-    /* It may come to refuse a name; then another one comes after it. */
-    while (fw_load_seq_cst(&f->p.dones) < all) {
+    while (fw_load_seq_cst(&f->p.dones) < tasks) {
+        spot *last = come(f, &all, 0, true);
+        for (unsigned i = 0; i < 100 && fw_load_seq_cst(&f->p.dones) < tasks; i++)
+            give_way(f);
         fw_dispatch_detach(f->p.engine, last->number);
-        last = &spots[used++];
-        assert_true(used < 100000);
-        attach(f, last, 0, true);
-        for (unsigned i = 0; i < 10000 && fw_load_seq_cst(&f->p.dones) < all; i++)
-            sched_yield();
     }
     fw_store_seq_cst(&f->closing, true);
-    fw_dispatch_detach(f->p.engine, last->number);
-    for (unsigned i = 0; i < used; i++)
-        wait_until(fw_load_seq_cst(&spots[i].gone) == 1);
-    print_message("places %u, claimed %u\n", used, fw_load_seq_cst(&f->claimed));
-    free(spots);
+    await_gone(all);
 }
 
 static void open_fair(fair *f, bool local)

@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "dispatch_case.h"
 
+#include <pthread.h>
+
 static void a_place_elsewhere_runs_a_task(void **state)
 {
     (void)state;
@@ -315,6 +317,116 @@ static void local_and_elsewhere_share(void **state)
     desk_close(&d);
 }
 
+/* One slot anywhere: here both are the own pool's, and what is urgent came last. */
+static void the_own_pool_takes_the_most_urgent_next(void **state)
+{
+    (void)state;
+    enum { LOW = 20 };
+    hall h;
+    desk d;
+    probe_record gates[2] = {0}, low[LOW] = {0}, critical = {0}, rest = {0};
+    hall_open(&h, true);
+    fw_dispatch_local_name(h.p.engine, 0);
+    open_named(&h, &d, 1, (const uint32_t[]){5}, 1);
+    for (unsigned i = 0; i < 2; i++)
+        probe_go(&h.p, &gates[i], 1000 + i, WAY_GATE);
+    wait_until(fw_load_seq_cst(&gates[0].begun) && fw_load_seq_cst(&gates[1].begun));
+    for (unsigned i = 0; i < LOW; i++)
+        hall_submit(&h, &low[i], FW_LOW, 0);
+    hall_submit(&h, &critical, FW_CRITICAL, 0);
+    hall_submit(&h, &rest, FW_NORMAL, 0);
+    wait_until(hall_stats(&h).waiting[FW_LOW] == LOW);
+    fw_store_seq_cst(&gates[0].gate, true);
+    wait_until(probe_dones(&low[LOW - 1]));
+    fw_store_seq_cst(&gates[1].gate, true);
+    assert_int_equal(fw_engine_drain(h.p.engine, 20 * FW_NS_PER_S), 0);
+    int64_t before_ns = fw_load_seq_cst(&critical.began_ns);
+    assert_true(before_ns <= fw_load_seq_cst(&rest.began_ns));
+    assert_true(fw_load_seq_cst(&rest.began_ns) <= fw_load_seq_cst(&low[0].began_ns));
+    hall_close(&h);
+    desk_close(&d);
+}
+
+/* A place whose runs end while they are sent, and each brings the next task. */
+typedef struct relay {
+    hall h;
+    uint32_t number;
+    pthread_t starter;
+    probe_record *records;
+    unsigned next, tasks;
+    fw_atomic(unsigned) elsewhere; /* sent by another thread than the one that began */
+} relay;
+
+static void relay_send(void *context, void *place_owner, const fw_handout *handouts, size_t count)
+{
+    relay *r = context;
+    (void)place_owner;
+    assert_int_equal(count, 1);
+    fw_task *task = fw_dispatch_claim(r->h.p.engine, r->number, handouts[0].lease);
+    if (!pthread_equal(pthread_self(), r->starter))
+        fw_add_seq_cst(&r->elsewhere, 1);
+    if (r->next < r->tasks)
+        hall_submit(&r->h, &r->records[r->next++], FW_NORMAL, 0);
+    fw_dispatch_end(r->h.p.engine, task, handouts[0].lease, true, 0);
+    fw_dispatch_flush(r->h.p.engine);
+}
+
+static void nobody_has_the_duty_for_ever(void **state)
+{
+    (void)state;
+    enum { TASKS = 500 };
+    relay r = {.starter = pthread_self(), .tasks = TASKS};
+    r.records = calloc(TASKS, sizeof *r.records);
+    probe_open(&r.h.p, 1);
+    fw_dispatch_config config = {.local = false, .prefetch = -1, .window_max = 16};
+    fw_dispatch_ops ops = {.context = &r, .send = relay_send};
+    assert_int_equal(fw_dispatch_init(r.h.p.engine, &config, &ops), 0);
+    fw_place_config place = {.any = true, .levels = EVERY_LEVEL, .slots = 1};
+    assert_int_equal(fw_dispatch_attach(r.h.p.engine, &r.number, &place), 0);
+    hall_submit(&r.h, &r.records[r.next++], FW_NORMAL, 0);
+    wait_until(fw_load_seq_cst(&r.h.p.dones) == TASKS);
+    assert_true(fw_load_seq_cst(&r.elsewhere) > 0);
+    hall_close(&r.h);
+    free(r.records);
+}
+
+/* Many names, places that know a few each, coming and going while tasks wait: order is kept. */
+static void lines_part_and_meet_in_order(void **state)
+{
+    (void)state;
+    enum { NAMES = 12, TASKS = 600 };
+    hall h;
+    desk crowd[NAMES], last;
+    probe_record *records = calloc(TASKS, sizeof *records);
+    hall_open(&h, false);
+    for (unsigned i = 0; i < TASKS; i++) {
+        hall_submit(&h, &records[i], FW_NORMAL, i * 7 % NAMES);
+        unsigned at = i / 25 % NAMES;
+        if (i % 25 != 0)
+            continue;
+        /* Paused as soon as it is there: it takes one task, which it returns. */
+        if (i < 25 * NAMES) {
+            uint32_t names[3] = {at / 3, 4 + at / 3, 8 + at / 3};
+            open_named(&h, &crowd[at], 1, names, 1 + at % 3);
+            fw_dispatch_pause(h.p.engine, crowd[at].number, true);
+            for (unsigned j = 0; j < desk_count(&crowd[at]); j++)
+                desk_return(&h, &crowd[at], j, j % 2);
+        } else {
+            fw_dispatch_detach(h.p.engine, crowd[at].number);
+            assert_int_equal(fw_load_seq_cst(&crowd[at].gone), 1);
+        }
+    }
+    assert_int_equal(hall_stats(&h).waiting[FW_NORMAL], TASKS);
+    desk_open_any(&h, &last, 1);
+    for (unsigned i = 0; i < TASKS; i++)
+        assert_ptr_equal(desk_end_next(&h, &last), &records[i]);
+    hall_close(&h);
+    for (unsigned i = 0; i < NAMES; i++)
+        desk_close(&crowd[i]);
+    desk_close(&last);
+    free(records);
+}
+
 /* The first place comes when many wait in the pool's lanes: it has its part of them, in order. */
 static void a_place_that_comes_helps_with_what_waits(void **state)
 {
@@ -366,6 +478,9 @@ int main(void)
         cmocka_unit_test(the_window_follows_how_long_runs_take),
         cmocka_unit_test(a_configured_window_is_kept),
         cmocka_unit_test(local_and_elsewhere_share),
+        cmocka_unit_test(the_own_pool_takes_the_most_urgent_next),
+        cmocka_unit_test(nobody_has_the_duty_for_ever),
+        cmocka_unit_test(lines_part_and_meet_in_order),
         cmocka_unit_test(a_place_that_comes_helps_with_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
