@@ -278,6 +278,9 @@ void fw_work_recall(fw_unit *unit, int64_t now_ns)
     static look l; /* main thread only */
     fw_place_stats stats;
     uint32_t place = unit->place;
+    /* Who says how much is sent ahead wants it to stay there. */
+    if (unit->workers->house->settings->prefetch != 0)
+        return;
     if (!unit->native || !fw_dispatch_place_snapshot(unit->workers->engine, place, &stats))
         return;
     uint64_t ended = stats.ended + stats.returned;

@@ -28,24 +28,25 @@ class Losses(Case):
         return self.cp.workers()[worker_id]["load"]
 
     def test_SIGKILL_with_a_thousand_in_hand(self):
-        victim = self.subworker(self.cp, "victim", "--batch", "1", threads=2)
+        self.cp.kill()
+        self.cp = self.plane("--no-local", "--prefetch", "500", modules=())
+        victim = self.subworker(self.cp, "victim", threads=2)
         gate = self.path("gate")
         tasks = [task("hold", self.path("log"), f"t{i}", gate) for i in range(IN_HAND)]
-        self.cp_prefetch(tasks, "victim")
-        self.subworker(self.cp, "heir", threads=2)
+        self.submit_all(tasks)
+        wait_until(lambda: self.in_hand("victim") == IN_HAND, "all are in its hands")
+        heirs = [self.subworker(self.cp, f"heir{i}", threads=2) for i in range(2)]
+        asked = self.cp.begin(tasks[0])
         victim.kill()
         self.open_gate()
+        self.assert_success(asked.answer(), "t0")
         for message in tasks:
-            self.assertEqual(self.cp.finished(message["id"])["status"], "success")
+            self.assert_success(self.cp.finished(message["id"]), message["args"][1])
         runs = [mark for mark in self.marks() if mark.startswith("-")]
         self.assertEqual(sorted(runs), sorted(f"-t{i}" for i in range(IN_HAND)))
         self.assertEqual(self.cp.metric("fastworker_tasks_finished_total", status="success"),
                          IN_HAND)
-
-    def cp_prefetch(self, tasks, worker_id):
-        """All of these in the hands of one subworker: it has to be told to send so far ahead."""
-        self.submit_all(tasks)
-        wait_until(lambda: self.in_hand(worker_id) >= 2, "it has work in hand")
+        self.assertFalse(any(heir.has_ended() for heir in heirs))
 
     def test_SIGKILL_under_load(self):
         """Killed again and again while tasks flow; each one counted outside."""
