@@ -94,6 +94,29 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
         (double)engine->bytes_used);
 }
 
+static void write_workers(fw_buffer *out, const fw_control_plane *plane)
+{
+    static const char *const states[] = {"active", "draining", "stale"};
+    fw_workers_stats workers;
+    fw_workers_snapshot(plane->workers, &workers);
+    head(out, "fastworker_workers", "gauge", "Subworkers, by state.");
+    for (int i = 0; i < 3; i++)
+        fw_buffer_format(out, "fastworker_workers{state=\"%s\"} %zu\n", states[i],
+                         workers.by_state[i]);
+    one(out, "fastworker_worker_slots", "gauge", "Tasks that subworkers can run at once.",
+        (double)workers.slots);
+    one(out, "fastworker_tasks_in_hand", "gauge", "Tasks that subworkers have.",
+        (double)workers.in_hand);
+    one(out, "fastworker_worker_lost_total", "counter", "Connections to subworkers that ended.",
+        (double)workers.lost);
+    one(out, "fastworker_results_late_total", "counter",
+        "Results of runs that had been given up; dropped.", (double)workers.late);
+    one(out, "fastworker_leases_expired_total", "counter",
+        "Tasks ended because their subworker did not answer in time.", (double)workers.expired);
+    one(out, "fastworker_tasks_recalled_total", "counter",
+        "Tasks asked back from a subworker that was busy for too long.", (double)workers.recalled);
+}
+
 static void write_queues(fw_buffer *out, const fw_control_plane *plane,
                          const fw_engine_stats *engine)
 {
@@ -179,6 +202,7 @@ void fw_metrics_write(void *context, fw_buffer *out)
     one(out, "fastworker_start_time_seconds", "gauge", "Unix time of the start.",
         (double)plane->house.started_wall_ns / 1e9);
     write_tasks(out, plane, &engine);
+    write_workers(out, plane);
     write_queues(out, plane, &engine);
     write_cache(out, plane);
     write_net(out, plane);

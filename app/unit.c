@@ -116,6 +116,8 @@ void fw_unit_end(fw_unit *unit, const char *why)
     pthread_mutex_unlock(&workers->lock);
     if (before == FW_UNIT_DOWN)
         return;
+    /* Relaxed: a count. */
+    fw_add_relaxed(&workers->downs, 1);
     fw_log(FW_LOG_INFO, "worker.down", "%s at %s: %s", unit->id, unit->address, why);
     if (!unit->native) {
         /* Relaxed: a hint for names that nobody has told. */

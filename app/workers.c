@@ -312,6 +312,31 @@ void fw_workers_count(fw_workers *workers, size_t *total, size_t *active)
     fw_registry_count(workers->registry, total, active);
 }
 
+static bool add_worker(void *context, const fw_worker_view *worker)
+{
+    fw_workers_stats *sum = context;
+    for (int state = FW_WORKER_ACTIVE; state <= FW_WORKER_STALE; state++) {
+        if (strcmp(worker->state, fw_worker_state_name((fw_worker_state)state)) == 0)
+            sum->by_state[state]++;
+    }
+    sum->slots += worker->slots;
+    sum->in_hand += worker->in_hand;
+    return true;
+}
+
+void fw_workers_snapshot(fw_workers *workers, fw_workers_stats *out)
+{
+    fw_dispatch_stats dispatch;
+    *out = (fw_workers_stats){.slots = 0};
+    fw_workers_each(workers, add_worker, out);
+    fw_dispatch_snapshot(workers->engine, &dispatch);
+    out->late = dispatch.late;
+    /* Relaxed: counts. */
+    out->lost = fw_load_relaxed(&workers->downs);
+    out->recalled = fw_load_relaxed(&workers->recalls);
+    out->expired = fw_load_relaxed(&workers->expired);
+}
+
 /* --- life --- */
 
 int fw_workers_create(fw_workers **out, fw_house *house)

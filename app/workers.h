@@ -49,6 +49,14 @@ typedef struct fw_worker_view {
 } fw_worker_view;
 /* Any thread; blocks nobody. */
 void fw_workers_count(fw_workers *workers, size_t *total, size_t *active);
+/* Totals for the metrics; each exact, together no snapshot. Any thread; blocks nobody. */
+typedef struct fw_workers_stats {
+    size_t by_state[3]; /* active, draining, stale */
+    uint64_t slots, in_hand;
+    uint64_t lost; /* connections that went away */
+    uint64_t late, recalled, expired;
+} fw_workers_stats;
+void fw_workers_snapshot(fw_workers *workers, fw_workers_stats *out);
 /* In the order of registration. Any thread; blocks nobody. */
 void fw_workers_each(fw_workers *workers,
                      bool (*visit)(void *context, const fw_worker_view *worker), void *context);
