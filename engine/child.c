@@ -86,7 +86,7 @@ static int mind_the_time(exchange *x)
         x->cancelled = input->cancelled && input->cancelled(input->cancelled_context);
         bool late = input->deadline_ns != 0 && now_ns >= input->deadline_ns;
         if (x->cancelled || late) {
-            fw_process_signal(&x->child->process, SIGTERM);
+            fw_process_signal_all(&x->child->process, SIGTERM);
             until_ns = x->kill_ns = now_ns + x->grace_ns;
         } else {
             until_ns = input->deadline_ns ? input->deadline_ns : INT64_MAX;
@@ -302,7 +302,7 @@ static fw_child_fate bury(exchange *x, moved why, bool began)
         x->text->data[x->text->len] = '\0';
     bool by_itself = why == LOST && fw_process_wait(&child->process, &end, x->grace_ns);
     if (!by_itself) {
-        fw_process_signal(&child->process, SIGKILL);
+        fw_process_kill(&child->process);
         fw_process_wait(&child->process, &end, kill_limit_ns);
     }
     fw_child_release(child);

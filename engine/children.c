@@ -125,7 +125,7 @@ static void wait_for_ending_ones(fw_children *children, int64_t now_ns)
     for (fw_child **at = &children->ending; *at;) {
         fw_child *child = *at;
         if (now_ns >= child->since_ns)
-            fw_process_signal(&child->process, SIGKILL);
+            fw_process_kill(&child->process);
         if (!fw_process_wait(&child->process, &end, 0)) {
             at = &child->next;
             continue;

@@ -124,10 +124,18 @@ int fw_process_start(fw_process *out, const fw_process_plan *plan)
 void fw_process_signal(const fw_process *process, int signal_number)
 {
     FW_ASSERT(process->pid > 0);
-    if (process->own_group)
-        kill(-process->pid, signal_number);
-    else
-        kill(process->pid, signal_number);
+    kill(process->pid, signal_number);
+}
+
+void fw_process_signal_all(const fw_process *process, int signal_number)
+{
+    FW_ASSERT(process->pid > 0);
+    kill(process->own_group ? -process->pid : process->pid, signal_number);
+}
+
+void fw_process_kill(const fw_process *process)
+{
+    fw_process_signal_all(process, SIGKILL);
 }
 
 static bool has_ended(const fw_process *process)

@@ -23,7 +23,7 @@ typedef struct fw_process_plan {
     const char *program; /* a path; NULL: the program that is running */
     char *const *argv;   /* NULL-ended */
     int give;            /* a descriptor; -1: none */
-    bool own_group;      /* terminals do not signal it; signals reach also what it started */
+    bool own_group;      /* terminals do not signal it; what it started can be signalled */
     bool no_input;       /* its standard input is empty */
 } fw_process_plan;
 
@@ -42,8 +42,11 @@ typedef struct fw_process_end {
 
 /* 0, or -FW_EPERM and errno says why. Blocks until the new program is in place. */
 int fw_process_start(fw_process *out, const fw_process_plan *plan);
-/* The process still has to be waited for. */
+/* The process still has to be waited for. signal: it alone; the others: its whole group, if it has
+ * one of its own. */
 void fw_process_signal(const fw_process *process, int signal_number);
+void fw_process_signal_all(const fw_process *process, int signal_number);
+void fw_process_kill(const fw_process *process);
 /* True: it has ended, and what it left in its group is killed if it did not end by itself with
  * status 0. False: it still runs. limit_ns 0 just looks. */
 bool fw_process_wait(fw_process *process, fw_process_end *end, int64_t limit_ns);
