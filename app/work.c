@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
-enum { SEND_MAX = 128, ORDERS_MAX = 256 };
+enum { SEND_MAX = 128, ORDERS_MAX = FW_WINDOW_MAX };
 
 /* Native subworkers watch the limit themselves; this is for one that does not answer. */
 static const int64_t native_margin_ns = 30 * FW_NS_PER_S;

@@ -256,6 +256,8 @@ void fw_places_change(fw_dispatch *dispatch);
 void fw_place_settle(fw_place *place);
 /* Its window follows what was measured. */
 void fw_place_measure(fw_place *place, int64_t ran_ns);
+/* It gave back what waited there: nothing is sent ahead until runs are seen to be short again. */
+void fw_place_slow(fw_place *place);
 void fw_place_size(fw_place *place);
 /* It gave something back: fw_places_settle sees to it, and to its going. */
 void fw_place_touch(fw_place *place);

@@ -340,6 +340,8 @@ static void note(fw_place *place, const fw_hold *hold)
         fw_count(&place->lost, 1);
     else
         fw_count(&place->returned, 1);
+    if (hold->verdict == FW_VERDICT_RETURNED)
+        fw_place_slow(place);
     fw_place_measure(place, hold->ran_ns);
 }
 

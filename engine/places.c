@@ -141,6 +141,13 @@ void fw_place_measure(fw_place *place, int64_t ran_ns)
     fw_store_relaxed(&place->run_ns, fw_run_average(run_ns, ran_ns));
 }
 
+void fw_place_slow(fw_place *place)
+{
+    /* Relaxed: the duty's own. */
+    if (fw_load_relaxed(&place->run_ns) < FW_AHEAD_NS)
+        fw_store_relaxed(&place->run_ns, FW_AHEAD_NS);
+}
+
 void fw_place_touch(fw_place *place)
 {
     if (place->touched)

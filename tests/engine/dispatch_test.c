@@ -252,6 +252,32 @@ static void the_window_follows_how_long_runs_take(void **state)
     free(records);
 }
 
+/* What waited behind a long one came back: nothing more is sent ahead. */
+static void a_return_closes_the_window(void **state)
+{
+    (void)state;
+    enum { TASKS = 40 };
+    hall h;
+    desk d;
+    probe_record records[TASKS] = {0};
+    hall_open(&h, false);
+    fw_place_config config = {.any = true, .levels = EVERY_LEVEL, .slots = 1, .prefetch = true};
+    desk_open(&h, &d, &config);
+    for (unsigned i = 0; i < TASKS; i++)
+        hall_submit(&h, &records[i], FW_LOW, 0);
+    fw_task *task = desk_claim(&h, &d, 0);
+    fw_dispatch_end(h.p.engine, task, d.got[0].lease, true, 100 * FW_NS_PER_US);
+    fw_dispatch_flush(h.p.engine);
+    assert_int_equal(desk_stats(&h, &d).window, 1 + 20);
+    assert_int_equal(desk_count(&d), 1 + 1 + 20);
+    desk_return(&h, &d, 21, false);
+    assert_int_equal(desk_stats(&h, &d).window, 1);
+    assert_int_equal(desk_count(&d), 1 + 1 + 20);
+    fw_dispatch_detach(h.p.engine, d.number);
+    hall_close(&h);
+    desk_close(&d);
+}
+
 static void a_configured_window_is_kept(void **state)
 {
     (void)state;
@@ -476,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_place_gets_only_its_levels),
         cmocka_unit_test(a_paused_place_gets_nothing),
         cmocka_unit_test(the_window_follows_how_long_runs_take),
+        cmocka_unit_test(a_return_closes_the_window),
         cmocka_unit_test(a_configured_window_is_kept),
         cmocka_unit_test(local_and_elsewhere_share),
         cmocka_unit_test(the_own_pool_takes_the_most_urgent_next),
