@@ -27,6 +27,9 @@
 
 enum {
     MAGAZINE_BLOCKS = 61, /* a magazine is 512 bytes */
+    MAGAZINE_BLOCKS_MIN = 8,
+    MAGAZINE_BYTES =
+        16 * 1024, /* of blocks in one magazine, unless these are fewer than the least */
     INDEX_BITS = 20,
     CHUNK_MAGAZINES = 256,
     CHUNKS_MAX = (1 << INDEX_BITS) / CHUNK_MAGAZINES,
@@ -51,6 +54,7 @@ typedef struct piece {
 struct fw_slab {
     /* Immutable after create. */
     size_t block_bytes, align;
+    uint32_t room; /* blocks that go into a magazine: two of them are any thread's to keep */
     unsigned id;
     uint64_t generation;
     /* Shared, atomic: the depot. */
@@ -164,7 +168,7 @@ static bool carve(fw_slab *slab, magazine *m)
 {
     FW_ASSERT(m->count == 0);
     pthread_mutex_lock(&slab->grow_lock);
-    while (m->count < MAGAZINE_BLOCKS) {
+    while (m->count < slab->room) {
         if ((size_t)(slab->carve_end - slab->carve_at) < slab->block_bytes) {
             if (m->count > 0 || !new_piece(slab))
                 break;
@@ -286,7 +290,7 @@ void *fw_slab_alloc(fw_slab *slab)
 /* loaded is full: make the spare the place to free to. => false: no magazine to be had. */
 static bool make_room(fw_slab *slab, local_magazines *mine)
 {
-    if (mine->spare->count == MAGAZINE_BLOCKS) {
+    if (mine->spare->count == slab->room) {
         magazine *fresh = empty_magazine(slab);
         if (!fresh)
             return false;
@@ -305,10 +309,18 @@ void fw_slab_free(fw_slab *slab, void *block)
     /* Without a magazine the block is given up: the process has no 128 KiB left anyway. */
     if (FW_UNLIKELY(!mine))
         return;
-    if (FW_UNLIKELY(mine->loaded->count == MAGAZINE_BLOCKS) && !make_room(slab, mine))
+    if (FW_UNLIKELY(mine->loaded->count == slab->room) && !make_room(slab, mine))
         return;
     magazine *m = mine->loaded;
     m->blocks[m->count++] = block;
+}
+
+static uint32_t room_of(size_t block_bytes)
+{
+    size_t room = MAGAZINE_BYTES / block_bytes;
+    if (room < MAGAZINE_BLOCKS_MIN)
+        return MAGAZINE_BLOCKS_MIN;
+    return room < MAGAZINE_BLOCKS ? (uint32_t)room : MAGAZINE_BLOCKS;
 }
 
 fw_slab *fw_slab_create(size_t block_bytes, size_t align)
@@ -319,6 +331,7 @@ fw_slab *fw_slab_create(size_t block_bytes, size_t align)
         return NULL;
     *slab = (fw_slab){.align = align};
     slab->block_bytes = (block_bytes + align - 1) & ~(align - 1);
+    slab->room = room_of(slab->block_bytes);
     slab->next_piece_bytes = PIECE_BYTES_MIN;
     while (slab->next_piece_bytes < slab->block_bytes * 4)
         slab->next_piece_bytes *= 2;
