@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "app/reload.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -17,7 +18,8 @@ static int build_engine(fw_control_plane *plane)
     const fw_settings *s = plane->house.settings;
     fw_cache_config cache = {.entries_max = (size_t)s->cache_size,
                              .bytes_max = (size_t)s->cache_bytes,
-                             .ttl_ns = s->cache_ttl_ns};
+                             .ttl_ns = s->cache_ttl_ns,
+                             .shards = (unsigned)s->cache_shards};
     int rc = fw_house_build_engine(&plane->house, &cache);
     if (rc != 0)
         return rc;
@@ -94,6 +96,7 @@ static void turn(void *context, unsigned count, int64_t now_ns)
 {
     fw_control_plane *plane = context;
     fw_workers_turn(plane->workers, count, now_ns);
+    fw_reload_if_asked(plane->house.settings, plane->house.cache);
 }
 
 int fw_control_plane_run(const fw_settings *settings)

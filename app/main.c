@@ -80,8 +80,8 @@ static int run_server(int argc, char **argv, int (*run)(const fw_settings *setti
         fprintf(stderr, "fastworker: %s\n", error.text);
         return error.exit_code;
     }
-    int64_t level = settings.log_level == 5 ? FW_LOG_WARN : settings.log_level;
-    fw_log_configure((fw_log_level)level, (fw_log_format)settings.log_format);
+    fw_log_configure((fw_log_level)fw_settings_log_level(&settings),
+                     (fw_log_format)settings.log_format);
     block_signals();
     int code = run(&settings);
     fw_settings_fini(&settings);

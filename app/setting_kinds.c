@@ -125,6 +125,10 @@ static bool parse_power(const fw_setting *setting, const char *text, void *targe
 {
     const char *end;
     int64_t value;
+    if (may_be_auto(setting) && strcmp(text, "auto") == 0) {
+        *(int64_t *)target = 0;
+        return true;
+    }
     if (!parse_digits(text, &value, &end) || *end || value < 1 || (value & (value - 1)) != 0)
         return false;
     return store(setting, target, value);

@@ -320,7 +320,7 @@ static bool find_config_flag(const char **path, fw_settings_error *error, int ar
 bool fw_settings_load(fw_settings *out, fw_settings_error *error, int argc, char **argv)
 {
     const char *path;
-    *out = (fw_settings){0};
+    *out = (fw_settings){.argc = argc, .argv = argv};
     *error = (fw_settings_error){0};
     if (load_defaults(out, error) && find_config_flag(&path, error, argc, argv) &&
         load_files(out, error, path) && load_environment(out, error) &&
@@ -341,6 +341,12 @@ void fw_settings_fini(fw_settings *settings)
             *text = NULL;
         }
     }
+}
+
+int fw_settings_log_level(const fw_settings *settings)
+{
+    /* The sixth word of the choice is another name of the second. */
+    return settings->log_level == 5 ? FW_LOG_WARN : (int)settings->log_level;
 }
 
 bool fw_settings_is_set(const fw_settings *settings, const char *name)

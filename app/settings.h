@@ -67,6 +67,7 @@ typedef struct fw_settings {
     int64_t queue_max, queue_max_bytes, payload_max;
     /* results */
     int64_t cache_size, cache_bytes, cache_ttl_ns;
+    int64_t cache_shards; /* 0: auto */
     /* network */
     int64_t connections_max;
     /* dashboard */
@@ -76,6 +77,9 @@ typedef struct fw_settings {
     int64_t log_level, log_format;
 
     fw_origin origins[64]; /* by place in the table */
+    /* The command line they were read with; borrowed, to read them again. */
+    int argc;
+    char **argv;
 } fw_settings;
 
 typedef struct fw_settings_error {
@@ -99,6 +103,8 @@ void fw_settings_document(FILE *out);
 void fw_settings_help(FILE *out);
 /* Threads that will run tasks: threads and worker-concurrency taken together. */
 unsigned fw_settings_threads(const fw_settings *settings);
+/* An fw_log_level. */
+int fw_settings_log_level(const fw_settings *settings);
 /* False: the value is the default. name: of the table. */
 bool fw_settings_is_set(const fw_settings *settings, const char *name);
 /* Name of the nearest setting within two edits, or NULL. */

@@ -22,7 +22,7 @@ typedef enum fw_log_format {
     FW_LOG_JSON
 } fw_log_format;
 
-/* At start, before other threads. */
+/* At start, or later by the main thread: the others follow within a line. */
 void fw_log_configure(fw_log_level level, fw_log_format format);
 int fw_log_enabled(fw_log_level level);
 /* fw_log(FW_LOG_WARN, "task.retry", "task failed, retry %d of %d", 2, 5) */

@@ -7,6 +7,7 @@
 #include "items.h"
 
 #include <pthread.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,21 @@ static double soak_seconds(void)
 {
     const char *given = getenv("FW_SOAK_SECONDS");
     return given ? strtod(given, NULL) : 4;
+}
+
+/* A clock that ticks: a soak takes its time and little of the processor. */
+static int ticks_of(long interval_ns)
+{
+    struct itimerspec every = {{0, interval_ns}, {0, interval_ns}};
+    int ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    FW_ASSERT(ticks >= 0 && timerfd_settime(ticks, 0, &every, NULL) == 0);
+    return ticks;
+}
+
+static void next_tick(int ticks)
+{
+    uint64_t missed;
+    FW_ASSERT(read(ticks, &missed, sizeof missed) == sizeof missed);
 }
 
 static uint64_t check_word(uint64_t key, uint64_t version, uint64_t i)
@@ -110,13 +126,13 @@ static void burst(worker *w, uint64_t round)
 static void *work(void *argument)
 {
     worker *w = argument;
-    /* A rate, not a wait: a soak takes its time and little of the processor. */
-    const struct timespec pause = {0, 1000000};
+    int ticks = ticks_of(1000000);
     /* Relaxed: a flag. */
     for (uint64_t round = 1; !fw_load_relaxed(&stop); round++) {
         burst(w, round);
-        nanosleep(&pause, NULL);
+        next_tick(ticks);
     }
+    close(ticks);
     fw_rcu_flush();
     return NULL;
 }
@@ -144,9 +160,9 @@ static double watch(double seconds)
 {
     size_t most[2] = {1, 0};
     int64_t begun = fw_now_ns();
+    int ticks = ticks_of(20000000);
     double next = 0;
     for (double at = 0; at < seconds; at = (double)(fw_now_ns() - begun) / 1e9) {
-        const struct timespec pause = {0, 20000000};
         size_t resident = resident_bytes();
         int half = at >= seconds / 2;
         if (resident > most[half])
@@ -155,8 +171,9 @@ static double watch(double seconds)
             print_line(at, resident);
             next += seconds / LINES;
         }
-        nanosleep(&pause, NULL);
+        next_tick(ticks);
     }
+    close(ticks);
     return (double)most[1] / (double)most[0];
 }
 
