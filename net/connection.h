@@ -78,6 +78,8 @@ void fw_connection_peer(const fw_connection *connection, char out[FW_PEER_MAX]);
 void fw_connection_introduce(fw_connection *connection, void *owner);
 /* NULL: not introduced. */
 void *fw_connection_owner(const fw_connection *connection);
+/* Reading has stopped, because the peer is owed too much. */
+bool fw_connection_is_paused(const fw_connection *connection);
 /* From now on reading from this one also stops while that other one has too many bytes unsent. */
 void fw_connection_follow(fw_connection *connection, uint64_t other);
 

@@ -69,6 +69,12 @@ static bool is_above_low(const fw_connection *c)
            followed_unsent(c) > limits->unsent_bytes_max / 2;
 }
 
+bool fw_connection_is_paused(const fw_connection *c)
+{
+    /* Relaxed: of this moment. */
+    return fw_load_relaxed(&c->reading) == FW_READING_PAUSED;
+}
+
 bool fw_connection_take_up(fw_connection *c)
 {
     uint32_t expected = FW_READING_PAUSED;

@@ -219,6 +219,16 @@ static int64_t limit_of(const fw_link *link)
     return link->silence_ns > 0 ? link->silence_ns : link->net->exchange.limits.stalled_ns;
 }
 
+/* We do not listen, so it cannot be heard. */
+static bool is_paused(const fw_link *link)
+{
+    fw_rcu_read_lock();
+    const fw_connection *connection = fw_exchange_find(&link->net->exchange, link->pulled);
+    bool paused = connection && fw_connection_is_paused(connection);
+    fw_rcu_read_unlock();
+    return paused;
+}
+
 /* => when to look again, in ms. Under lock. */
 static nng_duration look_around(fw_links *links)
 {
@@ -228,7 +238,7 @@ static nng_duration look_around(fw_links *links)
         /* Relaxed: only has to change. */
         uint64_t heard = fw_load_relaxed(&link->heard);
         bool opening = fw_load_relaxed(&link->state) == FW_LINK_OPENING;
-        if (heard != link->heard_then && !opening)
+        if (!opening && (heard != link->heard_then || is_paused(link)))
             link->heard_ns = now;
         link->heard_then = heard;
         if (limit > 0 && now - link->heard_ns > limit)

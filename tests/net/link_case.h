@@ -343,16 +343,22 @@ static inline end *plane_link(fw_net *plane, const char *id, const hand *h, int6
 }
 
 /* From a subworker to a control plane. */
-static inline end *hand_link(hand *h, const fw_net *plane)
+static inline end *hand_link_for(hand *h, const fw_net *plane, int64_t silence_ns)
 {
     end *e = calloc(1, sizeof *e);
     fw_link_config config = {.epoch = text_of(fw_net_epoch(plane)),
                              .address = text_of(fw_net_results_address(plane)),
-                             .owner = e};
+                             .owner = e,
+                             .silence_ns = silence_ns};
     assert_non_null(e);
     e->link = fw_link_open(h->net, &config);
     assert_non_null(e->link);
     return e;
+}
+
+static inline end *hand_link(hand *h, const fw_net *plane)
+{
+    return hand_link_for(h, plane, 0);
 }
 
 static inline void end_close(end *e)

@@ -430,11 +430,6 @@ static void ignore_down(void *context, void *owner, const char *why)
     on_down(NULL, owner, why);
 }
 
-typedef struct paused {
-    hand *hand;
-    end *theirs;
-} paused;
-
 static void look_for_pause(void *context, fw_connection *connection)
 {
     if (fw_connection_port(connection)->role == FW_ROLE_PULL &&
@@ -444,9 +439,9 @@ static void look_for_pause(void *context, fw_connection *connection)
 
 static bool is_paused(void *context)
 {
-    paused *p = context;
+    hand *h = context;
     bool found = false;
-    fw_exchange_each(&p->hand->net->exchange, look_for_pause, &found);
+    fw_exchange_each(&h->net->exchange, look_for_pause, &found);
     return found;
 }
 
@@ -465,15 +460,21 @@ static void tasks_wait_while_results_cannot_leave(void **state)
     fw_net_set_link_ops(p.plane, &ops);
     p.hand = hand_open_with(&subworker);
     p.ours = plane_link(p.plane, "sw1", p.hand, 0);
-    p.theirs = hand_link(p.hand, p.plane);
+    p.theirs = hand_link_for(p.hand, p.plane, FW_NS_PER_S);
     expect_some(&p.ours->up);
     expect_some(&p.theirs->up);
     fw_store_relaxed(&d.closed, true);
     for (uint64_t i = 0; i < 2000; i++)
         assign(p.ours, i, 1, "big"); /* 200 MB of results */
-    paused look = {p.hand, p.theirs};
-    assert_true(peer_comes_true(is_paused, &look));
+    assert_true(peer_comes_true(is_paused, p.hand));
     assert_true(fw_load_seq_cst(&p.hand->tasks) < 2000);
+    /* Whom we do not listen to is not silent: another one is, for longer than it may be. */
+    puppet doll = puppet_open();
+    end *silent = puppet_join(&doll, p.hand->net, FW_NS_PER_S + FW_NS_PER_S / 4);
+    expect_some(&silent->down);
+    assert_int_equal(fw_load_relaxed(&p.theirs->down), 0);
+    end_close(silent);
+    puppet_close(&doll);
     fw_store_relaxed(&d.closed, false);
     expect_count(&d.results, 2000);
     assert_int_equal(fw_load_relaxed(&p.ours->down), 0);
@@ -482,7 +483,7 @@ static void tasks_wait_while_results_cannot_leave(void **state)
     fw_store_relaxed(&d.closed, true);
     for (uint64_t i = 0; i < 2000; i++)
         assign(p.ours, i, 1, "big");
-    assert_true(peer_comes_true(is_paused, &look));
+    assert_true(peer_comes_true(is_paused, p.hand));
     fw_link_hang_up(p.theirs->link);
     expect_some(&p.theirs->down);
     fw_store_relaxed(&d.closed, false);
