@@ -130,7 +130,7 @@ fw_pipe *fw_pipe_dial(fw_exchange *exchange, const char *address, int64_t limit_
     pipe->port = (fw_port){.exchange = exchange,
                            .context = pipe,
                            .role = FW_ROLE_PUSH,
-                           .protocol = FW_SP_PUSH0,
+                           .protocol = ops->deliver ? FW_SP_REQ0 : FW_SP_PUSH0,
                            .ready = on_ready,
                            .deliver = on_bytes,
                            .patient = on_stalled,
