@@ -52,9 +52,9 @@ void fw_place_measure(fw_place *p, int64_t ran_ns)
     (void)ran_ns;
 }
 
-void fw_place_slow(fw_place *place)
+void fw_place_slow(fw_place *p)
 {
-    (void)place;
+    (void)p;
 }
 
 void fw_class_refuse(fw_place *p, uint32_t name)
