@@ -4,6 +4,8 @@
  * because the first request may arrive the moment it stands. SPDX-License-Identifier: Apache-2.0 */
 #include "app/control_plane.h"
 
+#include "app/local_subworkers.h"
+
 #include <string.h>
 
 #include "app/reload.h"
@@ -67,8 +69,19 @@ static int build_web(fw_control_plane *plane)
     return 0;
 }
 
+static int start_subworkers(fw_control_plane *plane)
+{
+    const fw_house *house = &plane->house;
+    if (house->settings->local_subworkers == 0)
+        return 0;
+    if (fw_local_subworkers_start(&plane->local, house->settings, fw_net_address(house->net)) < 0)
+        return fw_house_refuse(1, "start.memory", "out of memory");
+    return 0;
+}
+
 static void tear_down(fw_control_plane *plane)
 {
+    fw_supervisor_stop(plane->local, plane->house.settings->shutdown_timeout_ns);
     if (plane->web)
         fw_web_stop(plane->web);
     if (plane->workers)
@@ -89,7 +102,7 @@ static void announce(const fw_control_plane *plane)
                  fw_web_port(plane->web));
     fw_log(FW_LOG_INFO, "ready", "%s at %s, %zu tasks, %u threads, %s",
            plane->house.settings->worker_id, fw_net_address(plane->house.net),
-           fw_modules_count(plane->house.modules), plane->house.threads, page);
+           fw_names_count(plane->house.names), plane->house.runs ? plane->house.threads : 0, page);
 }
 
 static void turn(void *context, unsigned count, int64_t now_ns)
@@ -99,17 +112,25 @@ static void turn(void *context, unsigned count, int64_t now_ns)
     fw_reload_if_asked(plane->house.settings, plane->house.cache);
 }
 
+/* Whoever has subworkers of his own wants the code of tasks there, unless he says otherwise. */
+static bool runs_tasks(const fw_settings *s)
+{
+    return s->local && (s->local_subworkers == 0 || fw_settings_is_set(s, "local"));
+}
+
 int fw_control_plane_run(const fw_settings *settings)
 {
     static fw_control_plane plane;
     plane = (fw_control_plane){.web = NULL};
-    int rc = fw_house_begin(&plane.house, settings);
+    int rc = fw_house_begin(&plane.house, settings, runs_tasks(settings));
     if (rc == 0)
         rc = build_engine(&plane);
     if (rc == 0)
         rc = build_net(&plane);
     if (rc == 0)
         rc = build_web(&plane);
+    if (rc == 0)
+        rc = start_subworkers(&plane);
     if (rc == 0) {
         announce(&plane);
         fw_house_drain(&plane.house, fw_house_serve(&plane.house, turn, &plane));

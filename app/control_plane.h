@@ -4,13 +4,15 @@
 #define FW_APP_CONTROL_PLANE_H
 
 #include "app/house.h"
+#include "app/supervisor.h"
 #include "app/workers.h"
 #include "web/web.h"
 
 typedef struct fw_control_plane {
     fw_house house;
     fw_workers *workers;
-    fw_web *web; /* NULL: no dashboard */
+    fw_web *web;          /* NULL: no dashboard */
+    fw_supervisor *local; /* NULL: no subworkers of our own */
 } fw_control_plane;
 
 /* Builds, serves until SIGTERM or SIGINT, drains. The exit code. All signals are blocked by the

@@ -26,21 +26,52 @@ int fw_house_refuse(int code, const char *event, const char *text)
 
 /* --- build --- */
 
+/* Loads one for running; or, in a house that runs no tasks, reads its names and none of its code.
+ */
+static int take_module(fw_house *house, const char *name, char *error, size_t capacity)
+{
+    char path[4096];
+    fw_module_info info;
+    const char *module_path = house->settings->module_path;
+    if (house->runs)
+        return fw_modules_load(house->modules, error, capacity, name, module_path);
+    int rc = fw_module_locate(path, sizeof path, error, capacity, name, module_path);
+    if (rc == 0)
+        rc = fw_module_read(&info, error, capacity, path);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < info.count; i++) {
+        fw_span text = {info.tasks[i].name, strlen(info.tasks[i].name)};
+        const fw_name *task = fw_names_add(house->names, text);
+        if (task)
+            fw_name_announce(task);
+    }
+    fw_module_info_fini(&info);
+    return 0;
+}
+
 /* Names are separated by spaces or commas. */
-static int load_modules(fw_house *house)
+static int take_modules(fw_house *house)
 {
     char error[512], name[1024];
     const char *at = house->settings->task_modules;
-    if (fw_modules_create(&house->modules, house->threads) < 0)
-        return fw_house_refuse(1, "start.memory", "out of memory");
     while (at && *(at += strspn(at, " ,"))) {
         size_t len = strcspn(at, " ,");
         snprintf(name, sizeof name, "%.*s", (int)len, at);
         at += len;
-        if (fw_modules_load(house->modules, error, sizeof error, name,
-                            house->settings->module_path) < 0)
+        if (take_module(house, name, error, sizeof error) < 0)
             return fw_house_refuse(FW_EXIT_CONFIG, "start.module", error);
     }
+    return 0;
+}
+
+static int make_names(fw_house *house)
+{
+    int rc = fw_names_create(&house->names, house->modules);
+    if (rc < 0)
+        return fw_house_refuse(1, "start.names",
+                               rc == -FW_EFULL ? "too many task names, or one is too long"
+                                               : "out of memory");
     return 0;
 }
 
@@ -70,9 +101,10 @@ static fw_engine_config engine_config(const fw_settings *s, unsigned threads)
     return config;
 }
 
-int fw_house_begin(fw_house *house, const fw_settings *settings)
+int fw_house_begin(fw_house *house, const fw_settings *settings, bool runs)
 {
     *house = (fw_house){.settings = settings,
+                        .runs = runs,
                         .threads = fw_settings_threads(settings),
                         .started_ns = fw_now_ns(),
                         .started_wall_ns = fw_wall_ns()};
@@ -81,15 +113,13 @@ int fw_house_begin(fw_house *house, const fw_settings *settings)
     sigemptyset(&ending_signals);
     sigaddset(&ending_signals, SIGTERM);
     sigaddset(&ending_signals, SIGINT);
-    int rc = load_modules(house);
-    if (rc != 0)
-        return rc;
-    rc = fw_names_create(&house->names, house->modules);
-    if (rc < 0)
-        return fw_house_refuse(1, "start.names",
-                               rc == -FW_EFULL ? "too many task names, or one is too long"
-                                               : "out of memory");
-    return 0;
+    if (fw_modules_create(&house->modules, house->threads) < 0)
+        return fw_house_refuse(1, "start.memory", "out of memory");
+    /* Names of modules that are loaded come with them. */
+    int rc = runs ? take_modules(house) : make_names(house);
+    if (rc == 0)
+        rc = runs ? make_names(house) : take_modules(house);
+    return rc;
 }
 
 int fw_house_build_engine(fw_house *house, const fw_cache_config *cache)

@@ -13,6 +13,7 @@
 typedef struct fw_house {
     const fw_settings *settings;
     unsigned threads;
+    bool runs; /* tasks, on threads of its own */
     int64_t started_ns, started_wall_ns;
     char epoch[FW_UUID_TEXT + 1]; /* of this run */
     fw_modules *modules;
@@ -30,7 +31,7 @@ int fw_house_refuse(int code, const char *event, const char *text);
 
 /* 0, or the exit code, after a line in the log. What was built is torn down by the caller's
  * fw_house_tear_down in any case. */
-int fw_house_begin(fw_house *house, const fw_settings *settings);
+int fw_house_begin(fw_house *house, const fw_settings *settings, bool runs);
 int fw_house_build_engine(fw_house *house, const fw_cache_config *cache);
 int fw_house_build_net(fw_house *house, const fw_net_config *config);
 

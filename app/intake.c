@@ -91,9 +91,10 @@ static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_
     fw_record_write(task, s, name);
     if (task->timeout_ns == 0 && name->entry)
         task->timeout_ns = name->entry->def->timeout_ms * FW_NS_PER_MS;
-    if (task->timeout_ns == 0)
-        task->timeout_ns = life->task_timeout_ns;
     fw_record *record = fw_record_of(task);
+    record->limited = task->timeout_ns > 0;
+    if (!record->limited)
+        task->timeout_ns = life->task_timeout_ns;
     if (s->accept_only || (record->first.form != FW_REPLY_FRAME && is_held_back(life, s, c)))
         record->first.form = FW_REPLY_NONE;
 }

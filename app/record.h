@@ -24,6 +24,7 @@ typedef struct fw_record {
     uint8_t id_len;                              /* 0: the key is the UUID */
     uint8_t has_extras : 1;
     uint8_t accept_only : 1;
+    uint8_t limited : 1; /* its time limit is its own, not the default */
     uint8_t isolate : 1; /* in a process of its own, whatever its module says */
     uint8_t known;       /* the cache had the answer already: nothing runs, nothing is stored */
     fw_atomic(uint8_t) losses; /* workers that went away with it; written by who has the task */

@@ -254,17 +254,19 @@ static void write_cache(void *context, fw_buffer *out)
 static void write_registered(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
-    size_t count = fw_modules_count(plane->house.modules);
+    size_t count = fw_names_count(plane->house.names);
     fw_buffer_text(out, "{\"tasks\": [");
     for (size_t i = 0; i < count; i++) {
-        const fw_task_entry *entry = fw_modules_at(plane->house.modules, i);
+        const fw_name *name = fw_names_at(plane->house.names, i);
+        const char *doc = name->entry ? name->entry->def->doc : NULL;
         fw_buffer_text(out, i ? ", {\"name\": " : "{\"name\": ");
-        fw_buffer_json_string(out, text_span(entry->def->name));
+        fw_buffer_json_string(out, fw_name_text(name));
         fw_buffer_text(out, ", \"module\": ");
-        fw_buffer_json_string(out, text_span(entry->module->name));
+        fw_buffer_json_string(out,
+                              text_span(name->entry ? name->entry->module->name : "subworker"));
         fw_buffer_text(out, ", \"doc\": ");
-        if (entry->def->doc)
-            fw_buffer_json_string(out, text_span(entry->def->doc));
+        if (doc)
+            fw_buffer_json_string(out, text_span(doc));
         else
             fw_buffer_text(out, "null");
         fw_buffer_text(out, "}");

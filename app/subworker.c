@@ -159,7 +159,7 @@ int fw_subworker_run(const fw_settings *settings)
                              .bytes_max = (size_t)settings->cache_bytes,
                              .ttl_ns = settings->cache_ttl_ns < kept_ns ? settings->cache_ttl_ns
                                                                         : kept_ns};
-    int rc = fw_house_begin(&sub.house, settings);
+    int rc = fw_house_begin(&sub.house, settings, true);
     if (rc == 0)
         rc = fw_house_build_engine(&sub.house, &cache);
     sub.house.life.drain = drain_by_order;

@@ -43,7 +43,8 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
                 .name = fw_name_text(fw_names_at(workers->life->names, task->name)),
                 .args = fw_record_args(task),
                 .kwargs = fw_record_kwargs(task),
-                .timeout_ns = task->timeout_ns,
+                /* The subworker has the module's limit, or its own default. */
+                .timeout_ns = fw_record_of(task)->limited ? task->timeout_ns : 0,
                 .level = task->level,
                 /* Relaxed: written under the duty, which we have. */
                 .isolate = fw_load_relaxed(&fw_record_of(task)->losses) > 0,
@@ -246,7 +247,7 @@ static bool end_late(void *context, fw_task *task, uint64_t lease, int64_t given
 {
     look *l = context;
     int64_t margin_ns = l->unit->native ? native_margin_ns : python_margin_ns;
-    if (task->timeout_ns <= 0 || l->now_ns - given_ns < margin_ns ||
+    if (!fw_record_of(task)->limited || l->now_ns - given_ns < margin_ns ||
         l->now_ns - given_ns - margin_ns < task->timeout_ns)
         return true;
     fw_dispatch_expire(l->unit->workers->engine, task, lease);

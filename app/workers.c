@@ -350,14 +350,14 @@ int fw_workers_create(fw_workers **out, fw_house *house)
     workers->engine = house->engine;
     workers->life = &house->life;
     workers->registry = fw_registry_create(&registry_config);
-    fw_dispatch_config config = {.local = s->local != 0,
+    fw_dispatch_config config = {.local = house->runs,
                                  .prefetch = s->prefetch < 0    ? 0
                                              : s->prefetch == 0 ? -1
                                                                 : (int)s->prefetch,
                                  .window_max = FW_WINDOW_MAX};
     fw_dispatch_ops ops = fw_work_dispatch_ops(workers);
     int rc = workers->registry ? fw_dispatch_init(house->engine, &config, &ops) : -FW_ENOMEM;
-    for (size_t i = 0; rc == 0 && s->local && i < fw_modules_count(house->modules); i++)
+    for (size_t i = 0; rc == 0 && house->runs && i < fw_modules_count(house->modules); i++)
         rc = fw_dispatch_local_name(house->engine, (uint32_t)i);
     if (rc < 0) {
         fw_workers_destroy(workers);

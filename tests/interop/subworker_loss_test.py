@@ -1,10 +1,13 @@
 """Subworkers that die, stop, or are cut off: what they had in hand is finished by others, nothing
 is lost and nothing told twice. Control plane restart; tasks that kill.
 
+Covers app/local_subworkers.c.
+
 SPDX-License-Identifier: Apache-2.0
 """
 
 import json
+import os
 import signal
 
 import harness
@@ -108,6 +111,51 @@ class Losses(Case):
         for message in good:
             self.assertEqual(self.cp.finished(message["id"])["status"], "success")
         self.assertFalse(self.workers[1].has_ended())
+
+
+class OwnSubworkers(Case):
+    """--local-subworkers: the code of tasks runs in processes beside the control plane."""
+
+    def local(self, cp, count):
+        names = [f"control-plane-local-{i}" for i in range(count)]
+        for name in names:
+            cp.wait_worker(name)
+        return names
+
+    def test_run_tasks_and_come_back_when_killed(self):
+        cp = self.plane("--local-subworkers", "2", "--threads", "2")
+        self.local(cp, 2)
+        first = cp.run("process_id")["result"]
+        self.assertNotEqual(first, cp.pid)
+        os.kill(first, signal.SIGKILL)
+        asked = [cp.begin(task("add", i, 1)) for i in range(200)]
+        for i, request in enumerate(asked):
+            self.assert_success(request.answer(), i + 1)
+        self.local(cp, 2)
+        self.assertFalse(cp.has_ended())
+
+    def test_a_task_that_kills_its_process(self):
+        cp = self.plane("--local-subworkers", "1", "--threads", "1")
+        self.local(cp, 1)
+        result = cp.run("kill_process", self.path("log"), "boom")
+        self.assertEqual(result["status"], "failure", result)
+        self.assertIn("SIGKILL", result["error"])
+        self.assertEqual(self.marks(), ["+boom"] * 3)
+        self.assert_success(cp.run("add", 1, 2), 3)
+        self.assert_failure(cp.run("nowhere"), "Task nowhere not found")
+
+    def test_end_with_the_control_plane(self):
+        cp = self.plane("--local-subworkers", "2", "--threads", "2")
+        self.local(cp, 2)
+        pids = {cp.run("process_id")["result"] for _ in range(20)}
+        asked = cp.begin(self.hold("held"))
+        self.wait_marks("+held")
+        cp.send(signal.SIGTERM)
+        self.open_gate()
+        self.assert_success(asked.answer(), "held")
+        self.assertEqual(cp.wait(), 0)
+        for pid in pids:
+            wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "its subworkers end as well")
 
 
 if __name__ == "__main__":
