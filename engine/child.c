@@ -175,16 +175,15 @@ static moved receive(exchange *x, void *out, size_t len)
 {
     char *at = out;
     while (len > 0) {
-        moved m = wait_for(x, POLLIN);
-        if (m != MOVED)
-            return m;
         ssize_t got = recv(x->child->fd, at, len, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            return LOST;
         if (got > 0) {
             at += got;
             len -= (size_t)got;
+            continue;
         }
+        moved m = got == 0 || (errno != EAGAIN && errno != EINTR) ? LOST : wait_for(x, POLLIN);
+        if (m != MOVED)
+            return m;
     }
     return MOVED;
 }
@@ -192,7 +191,10 @@ static moved receive(exchange *x, void *out, size_t len)
 /* One answer, its bytes in the text. */
 static moved receive_answer(exchange *x, fw_child_answer_head *head)
 {
-    moved m = receive(x, head, sizeof *head);
+    /* It has not begun to answer: looking at the socket first would be in vain. */
+    moved m = wait_for(x, POLLIN);
+    if (m == MOVED)
+        m = receive(x, head, sizeof *head);
     if (m != MOVED)
         return m;
     bool known = head->word == FW_CHILD_READY || head->word == FW_CHILD_RESULT ||

@@ -71,17 +71,22 @@ static bool receive(void *out, size_t len)
     return true;
 }
 
-static bool send_bytes(const void *bytes, size_t len, int more)
+/* In one piece as far as it goes, so that the parent is woken once. */
+static bool send_both(const fw_child_answer_head *head, const char *bytes)
 {
-    const char *at = bytes;
-    while (len > 0) {
-        ssize_t sent = send(FW_PROCESS_GIVEN, at, len, MSG_NOSIGNAL | more);
+    size_t done = 0, all = sizeof *head + head->len;
+    while (done < all) {
+        size_t of_head = done < sizeof *head ? sizeof *head - done : 0;
+        size_t of_bytes = done > sizeof *head ? done - sizeof *head : 0;
+        struct iovec parts[2] = {
+            {(char *)(uintptr_t)head + sizeof *head - of_head, of_head},
+            {(char *)(uintptr_t)bytes + of_bytes, head->len - of_bytes},
+        };
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = head->len > 0 ? 2 : 1};
+        ssize_t sent = sendmsg(FW_PROCESS_GIVEN, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno != EINTR)
             return false;
-        if (sent > 0) {
-            at += sent;
-            len -= (size_t)sent;
-        }
+        done += sent > 0 ? (size_t)sent : 0;
     }
     return true;
 }
@@ -94,7 +99,7 @@ static bool answer(fw_child_word word, fw_span bytes)
         bytes = (fw_span){too_big, sizeof too_big - 1};
     }
     fw_child_answer_head head = {word, bytes.ptr != NULL, bytes.ptr ? bytes.len : 0};
-    return send_bytes(&head, sizeof head, MSG_MORE) && send_bytes(bytes.ptr, head.len, 0);
+    return send_both(&head, bytes.ptr);
 }
 
 /* What the task is called with points into the room. */
