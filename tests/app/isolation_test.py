@@ -155,6 +155,21 @@ class Isolation(unittest.TestCase):
                               capture_output=True, text=True).stdout
         self.assertIn(" segv [isolated]\n", tree)
 
+    def test_a_subworker_outlives_a_crash(self):
+        plane = self.plane("--local-subworkers", "1")
+        subworker = plane.submit("own_pid")["result"]
+        self.assertIn(subworker, plane.children())
+        text = "".join(line(("segv", "safe_echo")[i % 2], *[i] * (i % 2)) for i in range(20))
+        for i, answer in enumerate(plane.stream(text)):
+            if i % 2:
+                self.assertEqual((answer["status"], answer["result"]), ("success", i))
+            else:
+                self.assertEqual(answer["status"], "failure")
+                self.assertRegex(answer["error"], CRASH)
+        self.assertEqual(plane.submit("own_pid")["result"], subworker)
+        self.assertEqual(plane.end(), 0)
+        self.assertFalse(runs(subworker))
+
     def test_descriptors_of_the_parent_stay_there(self):
         plane = self.plane()
         told = plane.submit("descriptors")["result"]
