@@ -19,7 +19,8 @@ static bool is(fw_span text, const char *word)
 
 static void fail(fw_buffer *out, const char *code, const char *text)
 {
-    fw_buffer_format(out, "{\"error\": \"%s\", \"code\": \"%s\"}", text, code);
+    fw_buffer_format(out, "{\"status\": \"error\", \"error\": \"%s\", \"code\": \"%s\"}", text,
+                     code);
 }
 
 typedef struct listing {

@@ -3,7 +3,8 @@
  *   {"action": "workers"}                     {"workers": [{"id": ..., "state": ...}, ...]}
  *   {"action": "drain", "worker": "sw1"}      {"worker": "sw1", "state": "draining"}
  *   {"action": "resume", "worker": "sw1"}     {"worker": "sw1", "state": "active"}
- * Anything that fails: {"error": "...", "code": "unknown" | "invalid"}. Any thread.
+ * Anything that fails: {"status": "error", "error": "...", "code": "unknown" | "invalid"}. Any
+ * thread.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_APP_MANAGE_H
 #define FW_APP_MANAGE_H
