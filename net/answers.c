@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "net/frame_pipe.h"
+#include "net/gate.h"
 #include "net/message_json.h"
 #include "net/server.h"
 
@@ -133,7 +134,7 @@ static const char *refusal_sentence(fw_refusal reason)
         [FW_REFUSED_TOO_BIG] = "the message is larger than this control plane accepts",
         [FW_REFUSED_MALFORMED] = "the request cannot be understood",
         [FW_REFUSED_PICKLE] = "pickle serialization is not supported",
-        [FW_REFUSED_AUTH] = "not permitted: token",
+        [FW_REFUSED_AUTH] = FW_GATE_SENTENCE,
         [FW_REFUSED_RATE] = "too many requests, try again later",
         [FW_REFUSED_DRAINING] = "control plane is shutting down",
         [FW_REFUSED_UNKNOWN_NAME] = "no such task here",

@@ -400,7 +400,7 @@ void fw_callbacks_stop(fw_callbacks *c, int64_t limit_ns)
 static notice *make_notice(fw_callbacks *c, fw_span address, fw_span message)
 {
     fw_tcp_address parsed;
-    if (message.len == 0 || fw_tcp_address_parse(&parsed, address) < 0)
+    if (message.len == 0 || fw_tcp_address_parse(&parsed, address) < 0 || parsed.tls)
         return NULL;
     size_t len = FW_SP_LENGTH_BYTES + message.len;
     /* Relaxed: limits; a few more under contention do no harm. */

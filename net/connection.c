@@ -43,6 +43,21 @@ const fw_port *fw_connection_port(const fw_connection *c)
     return c->port;
 }
 
+fw_standing fw_connection_standing(const fw_connection *c)
+{
+    return c->standing;
+}
+
+void fw_connection_set_standing(fw_connection *c, fw_standing standing)
+{
+    c->standing = standing;
+}
+
+bool fw_connection_is_local(const fw_connection *c)
+{
+    return fw_peer_is_local(c->stream);
+}
+
 void fw_connection_introduce(fw_connection *c, void *owner)
 {
     FW_ASSERT(owner != NULL && c->port->guarded);
@@ -107,6 +122,8 @@ static void start_receive(fw_connection *c)
     }
     nng_aio_set_timeout(c->receive, limit);
     nng_iov room = {c->in + c->in_end, c->in_capacity - c->in_end};
+    if (c->tls)
+        room = fw_connection_tls_room(c->tls);
     FW_ASSERT(room.iov_len > 0);
     FW_ASSERT(nng_aio_set_iov(c->receive, 1, &room) == 0);
     nng_stream_recv(c->stream, c->receive);
@@ -157,6 +174,35 @@ static bool pause_reading(fw_connection *c)
     return !fw_connection_take_up(c);
 }
 
+/* What was left because the connection was choked is taken up here as soon as it no longer is; what
+ * is left at last is the beginning of a message. => false: closed, or the reading pauses. */
+static bool digest_all(fw_connection *c)
+{
+    for (;;) {
+        ssize_t used = digest(c);
+        if (used < 0)
+            return false;
+        if (fw_connection_is_choked(c)) {
+            if (pause_reading(c))
+                return false;
+        } else if (used == 0) {
+            return true;
+        }
+    }
+}
+
+/* So many bytes are there. => false: no memory. */
+static bool take_in(fw_connection *c, size_t count)
+{
+    /* Relaxed: a figure to be shown. */
+    fw_add_relaxed(&c->exchange->traffic.bytes_in, count);
+    if (c->tls)
+        return fw_connection_tls_feed(c->tls, count);
+    FW_ASSERT(count <= c->in_capacity - c->in_end);
+    c->in_end += count;
+    return true;
+}
+
 static void on_received(void *argument)
 {
     fw_connection *c = argument;
@@ -170,25 +216,14 @@ static void on_received(void *argument)
         fw_connection_close(c, is_known(c) ? FW_CLOSED_BY_PEER : FW_CLOSED_BY_HANDSHAKE);
         return;
     }
-    size_t count = failure == 0 ? nng_aio_count(c->receive) : 0;
-    FW_ASSERT(count <= c->in_capacity - c->in_end);
-    c->in_end += count;
-    /* Relaxed: a figure to be shown. */
-    fw_add_relaxed(&c->exchange->traffic.bytes_in, count);
-    /* What was left because the connection was choked is taken up here as soon as it no longer is;
-     * what is left at last is the beginning of a message. */
-    for (;;) {
-        ssize_t used = digest(c);
-        if (used < 0)
+    bool good = take_in(c, failure == 0 ? nng_aio_count(c->receive) : 0);
+    for (int more = 1; good && more > 0;) {
+        more = c->tls ? fw_connection_tls_fill(c) : 0;
+        if (more < 0 || !digest_all(c))
             return;
-        if (fw_connection_is_choked(c)) {
-            if (pause_reading(c))
-                return;
-        } else if (used == 0) {
-            break;
-        }
+        good = make_room(c);
     }
-    if (make_room(c))
+    if (good)
         start_receive(c);
     else
         fw_connection_close(c, FW_CLOSED_BY_US);
@@ -218,6 +253,10 @@ void fw_connection_post_chain(fw_connection *c, fw_parcel *newest, fw_parcel *ol
 /* The sender's. The next callback may run before this returns. */
 static void transmit(fw_connection *c)
 {
+    if (c->tls) {
+        fw_connection_tls_transmit(c);
+        return;
+    }
     if (!c->sending) {
         fw_parcel *posted = fw_outbox_collect(&c->outbox);
         if (!posted)
@@ -257,6 +296,8 @@ static void on_sent(void *argument)
     fw_connection *c = argument;
     int failure = nng_aio_result(c->send);
     size_t count = failure == 0 ? nng_aio_count(c->send) : 0;
+    if (c->tls)
+        count = fw_connection_tls_sent(c->tls, count);
     mark_sent(c, count);
     /* Relaxed: see free-note. */
     if (fw_load_relaxed(&c->closed))
@@ -304,8 +345,12 @@ static void report(fw_connection *c, fw_closed_by why)
     if (!fw_log_enabled(FW_LOG_WARN))
         return;
     char peer[FW_PEER_MAX];
+    char error[FW_TLS_ERROR_MAX] = "";
+    if (c->tls)
+        fw_connection_tls_error(c->tls, error);
     fw_connection_peer(c, peer);
-    fw_log(FW_LOG_WARN, "net.closed", "closed the connection of %s: %s", peer, reasons[why]);
+    fw_log(FW_LOG_WARN, "net.closed", "closed the connection of %s: %s", peer,
+           error[0] ? error : reasons[why]);
 }
 
 void fw_connection_close(fw_connection *c, fw_closed_by why)
@@ -347,9 +392,12 @@ static fw_connection *create(const fw_port *port, nng_stream *stream, uint64_t n
     *c = (fw_connection){.port = port, .exchange = port->exchange, .number = number};
     c->in = malloc(BUFFER_FIRST);
     c->in_capacity = BUFFER_FIRST;
-    if (!c->in || nng_aio_alloc(&c->receive, on_received, c) != 0 ||
+    if (port->tls)
+        c->tls = fw_connection_tls_create(port);
+    if (!c->in || (port->tls && !c->tls) || nng_aio_alloc(&c->receive, on_received, c) != 0 ||
         nng_aio_alloc(&c->send, on_sent, c) != 0) {
         nng_aio_free(c->receive);
+        fw_connection_tls_destroy(c->tls);
         free(c->in);
         free(c);
         return NULL;
@@ -422,6 +470,7 @@ void fw_connection_destroy(fw_connection *c)
     }
     fw_outbox_fini(&c->outbox);
     fw_detours_fini(&c->detours);
+    fw_connection_tls_destroy(c->tls);
     free(c->in);
     fw_exchange_release(c->exchange, c->number);
     free(c);

@@ -34,6 +34,8 @@ struct fw_port {
     unsigned bound;       /* TCP port number, for people */
     bool guarded;         /* a peer has handshake_ns to be introduced (fw_connection_introduce) */
     size_t message_extra; /* a message may be longer than message_max by so much */
+    const fw_tls *tls;    /* NULL: bytes travel as they are */
+    const char *host;     /* who was dialed, for TLS; NULL: we were */
     /* The peer has shaken hands. May be NULL. On the reading thread; must not block. */
     void (*ready)(const fw_port *port, fw_connection *connection);
     /* What has arrived, never empty. How many bytes were used (whole messages; none, if none is
@@ -70,6 +72,18 @@ void fw_connection_post_chain(fw_connection *connection, fw_parcel *newest, fw_p
                               size_t bytes);
 /* The first call closes, any thread, where post is allowed. */
 void fw_connection_close(fw_connection *connection, fw_closed_by why);
+/* What a peer may do where a token is asked for (net/gate). */
+typedef enum fw_standing {
+    FW_STANDING_NONE = 0,
+    FW_STANDING_REFUSED, /* and complained of */
+    FW_STANDING_EXEMPT,  /* may speak JSON */
+    FW_STANDING_ADMITTED
+} fw_standing;
+/* deliver only. */
+fw_standing fw_connection_standing(const fw_connection *connection);
+void fw_connection_set_standing(fw_connection *connection, fw_standing standing);
+/* The peer is on this machine. */
+bool fw_connection_is_local(const fw_connection *connection);
 /* "10.1.2.3:5555", for people. */
 void fw_connection_peer(const fw_connection *connection, char out[FW_PEER_MAX]);
 

@@ -3,7 +3,7 @@
 #ifndef FW_NET_CONNECTION_STATE_H
 #define FW_NET_CONNECTION_STATE_H
 
-#include "net/connection.h"
+#include "net/connection_tls.h"
 
 enum { FW_READING_ON = 0, FW_READING_PAUSED = 1 };
 
@@ -14,11 +14,13 @@ struct fw_connection {
     uint64_t number;
     nng_stream *stream;
     nng_aio *receive, *send;
+    fw_connection_tls *tls; /* NULL: none is spoken */
     int64_t handshake_until_ns;
     /* The reader's. */
     unsigned char *in;
     size_t in_capacity, in_at, in_end; /* unread bytes: [in_at, in_end) */
     bool greeted;
+    fw_standing standing;
     /* The sender's. */
     fw_parcel *sending; /* oldest first */
     int64_t moved_ns;

@@ -192,7 +192,7 @@ static int set_up(fw_discovery *d, char *error, size_t error_capacity,
 {
     fw_tcp_address address;
     fw_span text = {config->discovery_address, strlen(config->discovery_address)};
-    if (fw_tcp_address_parse(&address, text) < 0) {
+    if (fw_tcp_address_parse(&address, text) < 0 || address.tls) {
         snprintf(error, error_capacity, "%s: not a tcp://host:port address",
                  config->discovery_address);
         return -FW_EINVAL;

@@ -19,6 +19,7 @@
 
 #include "base/atomic.h"
 #include "net/outbox.h"
+#include "net/tls.h"
 
 typedef struct fw_connection fw_connection;
 typedef struct fw_gather fw_gather;
@@ -56,7 +57,8 @@ typedef struct fw_traffic {
 typedef struct fw_exchange {
     /* Immutable after init. */
     fw_limits limits;
-    uint64_t serial; /* of all exchanges of the process; from 1 */
+    fw_tls *tls_listens, *tls_dials; /* certificates; NULL: none. The net's */
+    uint64_t serial;                 /* of all exchanges of the process; from 1 */
     fw_slot *slots;
     fw_parcels parcels;
     /* Shared, atomic. */

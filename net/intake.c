@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "net/frame.h"
+#include "net/gate.h"
 #include "net/message_json.h"
 #include "net/server.h"
 #include "net/sp.h"
@@ -30,6 +31,15 @@ typedef struct intake {
     size_t count;
     fw_submission items[SUBMISSIONS];
 } intake;
+
+/* In JSON. */
+static bool is_let_in(intake *in)
+{
+    if (FW_LIKELY(fw_gate_admits_json(in->net, in->connection)))
+        return true;
+    fw_gate_complain(in->net, in->connection);
+    return false;
+}
 
 static bool is_draining(intake *in)
 {
@@ -117,6 +127,9 @@ static void take_json_batch(intake *in, fw_json_tasks *tasks)
     } else if (is_draining(in)) {
         error = draining_text;
         reason = FW_REFUSED_DRAINING;
+    } else if (!is_let_in(in)) {
+        error = FW_GATE_SENTENCE;
+        reason = FW_REFUSED_AUTH;
     } else if ((count = read_members(tasks, items)) < 0) {
         memcpy(sentence, tasks->complaint.sentence, sizeof sentence);
         error = sentence;
@@ -226,8 +239,26 @@ static void refuse_frame(intake *in, const fw_frame *frame, int err)
     fw_connection_expect(in->connection, count);
     if (frame->reply.detour > 0)
         fw_detours_expect(fw_connection_detours(in->connection), frame->reply.detour, count);
-    fw_net_count_refusal(in->net, err == -FW_EBIG ? FW_REFUSED_TOO_BIG : FW_REFUSED_MALFORMED);
+    fw_net_count_refusal(in->net, err == -FW_EBIG    ? FW_REFUSED_TOO_BIG
+                                  : err == -FW_EAUTH ? FW_REFUSED_AUTH
+                                                     : FW_REFUSED_MALFORMED);
     fw_net_refuse_items(in->net, &frame->reply, (uint16_t)count, -err, frame->error);
+}
+
+/* => 0, or -FW_EAUTH with frame->error. */
+static int let_in(intake *in, fw_frame *frame)
+{
+    fw_hello hello;
+    if (FW_LIKELY(!in->net->asked.asked))
+        return 0;
+    if (frame->type == FW_FRAME_HELLO && fw_frame_read_hello(&hello, fw_frame_hello(frame)) == 0 &&
+        fw_gate_present(in->net, in->connection, hello.token))
+        return 0;
+    if (frame->type != FW_FRAME_HELLO && fw_gate_admits_frames(in->net, in->connection))
+        return 0;
+    fw_gate_complain(in->net, in->connection);
+    frame->error = FW_GATE_SENTENCE;
+    return -FW_EAUTH;
 }
 
 /* => false: the peer does not speak this protocol. */
@@ -235,6 +266,8 @@ static bool take_frame(intake *in, fw_span body, const fw_reply_to *reply)
 {
     fw_frame frame;
     int err = fw_frame_open(&frame, body, reply);
+    if (err == 0)
+        err = let_in(in, &frame);
     if (err < 0) {
         refuse_frame(in, &frame, err);
         return true;
@@ -309,6 +342,8 @@ static void take_tasks(intake *in, fw_span body, const fw_reply_to *reply)
     if (is_draining(in))
         fw_net_answer_refusal(in->net, &place->reply, place->id, FW_REFUSED_DRAINING,
                               draining_text);
+    else if (!is_let_in(in))
+        fw_net_answer_refusal(in->net, &place->reply, place->id, FW_REFUSED_AUTH, NULL);
     else
         in->count++;
 }
@@ -323,7 +358,10 @@ static void take_query(intake *in, fw_span body, const fw_reply_to *reply)
         return;
     }
     fw_connection_expect(in->connection, 1);
-    in->net->ops.query(in->net->ops.context, &query);
+    if (is_let_in(in))
+        in->net->ops.query(in->net->ops.context, &query);
+    else
+        fw_net_answer_refusal(in->net, &query.reply, query.id, FW_REFUSED_AUTH, NULL);
 }
 
 static void take_registration(intake *in, fw_span body, const fw_reply_to *reply)
@@ -336,7 +374,11 @@ static void take_registration(intake *in, fw_span body, const fw_reply_to *reply
         return;
     }
     fw_connection_expect(in->connection, 1);
-    in->net->ops.registration(in->net->ops.context, &registration);
+    fw_span token = registration.offer.token;
+    if ((token.len > 0 && fw_gate_present(in->net, in->connection, token)) || is_let_in(in))
+        in->net->ops.registration(in->net->ops.context, &registration);
+    else
+        fw_net_answer_refusal(in->net, &registration.reply, registration.id, FW_REFUSED_AUTH, NULL);
 }
 
 /* ---- Messages ---- */

@@ -10,6 +10,7 @@
 #define FW_NET_NET_H
 
 #include "net/message.h"
+#include "net/tls.h"
 
 typedef struct fw_net fw_net;
 struct fw_order; /* net/link.h */
@@ -38,6 +39,13 @@ typedef struct fw_net_ops {
  * PULL port for results; a subworker four task ports and a PULL port for tasks. */
 typedef enum fw_net_kind { FW_NET_CONTROL_PLANE = 0, FW_NET_SUBWORKER } fw_net_kind;
 
+/* Who needs no token, though there is one: Python's clients and subworkers cannot tell it. */
+typedef enum fw_net_exempt {
+    FW_EXEMPT_LOOPBACK = 0, /* who speaks JSON and comes from this machine */
+    FW_EXEMPT_NONE,
+    FW_EXEMPT_ALL_JSON /* who speaks JSON */
+} fw_net_exempt;
+
 typedef struct fw_net_config {
     fw_net_kind kind;
     const char *worker_id; /* no ':' */
@@ -50,8 +58,10 @@ typedef struct fw_net_config {
     unsigned native_pub_port;      /* 0: discovery + 1, or a free one */
     unsigned pull_port;            /* 0: discovery + 2 or a free one; of a subworker: any */
     const char *epoch;             /* names this run; NULL: made up */
-    const char *token;  /* asked of those who dial the PULL port, told to those we dial; or NULL */
-    size_t message_max; /* bytes of one SP message */
+    const char *token;             /* asked of whoever connects, told to those we dial; or NULL */
+    fw_net_exempt token_exempt;
+    const fw_tls_config *tls; /* of addresses tls+tcp://; NULL: there are none */
+    size_t message_max;       /* bytes of one SP message */
     size_t connections_max;
     size_t open_requests_max; /* per connection, before its reading stops */
     size_t unsent_bytes_max;  /* per connection, before its reading stops */

@@ -73,7 +73,8 @@ bool fw_outbox_post(fw_outbox *outbox, fw_parcel *parcel)
 
 bool fw_outbox_post_chain(fw_outbox *outbox, fw_parcel *newest, fw_parcel *oldest)
 {
-    FW_ASSERT(newest->len > 0 && newest->len <= newest->capacity);
+    /* No bytes: only a sender is wanted (net/connection_tls). */
+    FW_ASSERT(newest->len <= newest->capacity);
     /* Relaxed: the compare and swap decides. */
     fw_parcel *seen = fw_load_relaxed(&outbox->word);
     do {

@@ -10,4 +10,7 @@ enum { FW_PEER_MAX = 64 };
 /* "?" when the stream does not know any more. */
 void fw_peer_describe(char out[FW_PEER_MAX], nng_stream *stream);
 
+/* It comes from 127.0.0.0/8 or ::1. */
+bool fw_peer_is_local(nng_stream *stream);
+
 #endif

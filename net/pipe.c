@@ -6,11 +6,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <nng/nng.h>
 
 #include "base/assert.h"
 #include "base/rcu.h"
+#include "net/address.h"
 #include "net/dial.h"
 #include "net/reaper.h"
 #include "net/sp.h"
@@ -20,6 +22,7 @@ struct fw_pipe {
     fw_exchange *exchange;
     fw_pipe_ops ops;
     fw_port port;
+    char host[FW_TCP_HOST_MAX + 1]; /* for TLS */
     /* The reaper's. */
     fw_errand errand;
     /* Who has the outcome of the dialing. */
@@ -119,6 +122,20 @@ static void on_dialed(void *context, nng_stream *stream, const char *why)
         fail(pipe, why);
 }
 
+/* => false: not an address, or TLS is not set up. */
+static bool take_address(fw_pipe *pipe, const char *address)
+{
+    fw_tcp_address to;
+    if (fw_tcp_address_parse(&to, (fw_span){address, strlen(address)}) < 0)
+        return false;
+    if (!to.tls)
+        return true;
+    memcpy(pipe->host, to.host, sizeof pipe->host);
+    pipe->port.host = pipe->host;
+    pipe->port.tls = pipe->exchange->tls_dials;
+    return pipe->port.tls != NULL;
+}
+
 fw_pipe *fw_pipe_dial(fw_exchange *exchange, const char *address, int64_t limit_ns,
                       const fw_pipe_ops *ops)
 {
@@ -136,6 +153,10 @@ fw_pipe *fw_pipe_dial(fw_exchange *exchange, const char *address, int64_t limit_
                            .patient = on_stalled,
                            .gone = on_gone};
     FW_ASSERT(pthread_mutex_init(&pipe->lock, NULL) == 0);
+    if (!take_address(pipe, address)) {
+        destroy(pipe);
+        return NULL;
+    }
     pthread_mutex_lock(&pipe->lock);
     fw_dial *dial = fw_dial_start(address, limit_ns, on_dialed, pipe);
     pipe->dial = dial;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "net/discovery.h"
 #include "net/intake.h"
@@ -47,6 +48,10 @@ static int open_port(fw_net *net, unsigned place, const char **reason, fw_tcp_ad
         port->deliver = fw_pull_deliver;
         port->gone = fw_pull_gone;
     }
+    if (address.tls)
+        port->tls = net->exchange.tls_listens;
+    FW_ASSERT(!address.tls || port->tls);
+    address.tls = false;
     char text[FW_TCP_ADDRESS_MAX];
     fw_tcp_address_format(text, &address);
     int err = fw_listener_create(&net->listeners[place], reason, port, text);
@@ -110,7 +115,7 @@ static int open_any_row(fw_net *net, const char **reason, fw_tcp_address *failed
     return err;
 }
 
-static int parse_base(fw_tcp_address *out, const fw_net_config *config)
+int fw_ports_base(fw_tcp_address *out, const fw_net_config *config)
 {
     const char *text = config->base_address;
     if (config->kind == FW_NET_SUBWORKER && strcmp(text, "auto") == 0)
@@ -142,8 +147,9 @@ static void explain(char *error, size_t error_capacity, const fw_tcp_address *fa
 int fw_ports_open(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
 {
     fw_tcp_address base, failed;
-    if (parse_base(&base, config) < 0) {
-        snprintf(error, error_capacity, "%s: not a tcp://host:port address", config->base_address);
+    if (fw_ports_base(&base, config) < 0) {
+        snprintf(error, error_capacity, "%s: not a tcp://host:port or tls+tcp://host:port address",
+                 config->base_address);
         return -FW_EINVAL;
     }
     const char *reason = "";
@@ -183,7 +189,7 @@ int fw_ports_open_pull(fw_net *net, char *error, size_t error_capacity, const fw
 {
     fw_tcp_address at, told;
     const char *reason = "";
-    if (parse_base(&at, config) < 0)
+    if (fw_ports_base(&at, config) < 0)
         return -FW_EINVAL;
     at.port = config->pull_port > 0 ? config->pull_port : usual_pull_port(net);
     int err = open_port(net, FW_PULL_PORT, &reason, at);

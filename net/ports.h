@@ -10,6 +10,8 @@
 
 #include "net/server.h"
 
+/* The base address, "auto" put into words. 0 or -FW_EINVAL. */
+int fw_ports_base(fw_tcp_address *out, const fw_net_config *config);
 /* The request ports, and net->address. 0 or -FW_E...; then error names the address that could not
  * be had, and fw_ports_close is due. */
 int fw_ports_open(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config);

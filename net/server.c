@@ -107,6 +107,21 @@ static int set_up_discovery(fw_net *net, char *error, size_t error_capacity,
     return fw_discovery_start(&net->discovery, error, error_capacity, &net->exchange, &discovery);
 }
 
+/* Certificates, if an address or the configuration asks for them. */
+static int set_up_tls(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
+{
+    static const fw_tls_config none;
+    fw_tcp_address base;
+    const fw_tls_config *tls = config->tls ? config->tls : &none;
+    fw_exchange *exchange = &net->exchange;
+    int err = 0;
+    if (fw_ports_base(&base, config) == 0 && base.tls)
+        err = fw_tls_create(&exchange->tls_listens, error, error_capacity, tls, FW_TLS_LISTENS);
+    if (err == 0 && config->tls)
+        err = fw_tls_create(&exchange->tls_dials, error, error_capacity, tls, FW_TLS_DIALS);
+    return err;
+}
+
 static int set_up(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
 {
     int err = fw_links_start(&net->links, net);
@@ -116,7 +131,9 @@ static int set_up(fw_net *net, char *error, size_t error_capacity, const fw_net_
         snprintf(error, error_capacity, "%s", fw_strerror(err));
         return err;
     }
-    err = fw_ports_open(net, error, error_capacity, config);
+    err = set_up_tls(net, error, error_capacity, config);
+    if (err == 0)
+        err = fw_ports_open(net, error, error_capacity, config);
     if (err == 0 && config->kind == FW_NET_CONTROL_PLANE)
         err = set_up_discovery(net, error, error_capacity, config);
     return err == 0 ? fw_ports_open_pull(net, error, error_capacity, config) : err;
@@ -130,6 +147,8 @@ static void tear_down(fw_net *net)
     fw_callbacks_stop(net->callbacks, 0);
     fw_links_stop(net->links);
     fw_exchange_fini(&net->exchange);
+    fw_tls_destroy(net->exchange.tls_listens);
+    fw_tls_destroy(net->exchange.tls_dials);
     fw_links_destroy(net->links);
     fw_discovery_destroy(net->discovery);
     free(net);
@@ -157,6 +176,7 @@ static int start(fw_net **out, char *error, size_t error_capacity, const fw_net_
     snprintf(net->worker_id, sizeof net->worker_id, "%s", config->worker_id);
     snprintf(net->token, sizeof net->token, "%s", config->token ? config->token : "");
     fw_token_set(&net->asked, (fw_span){net->token, strlen(net->token)});
+    net->token_exempt = config->token_exempt;
     if (config->epoch)
         snprintf(net->epoch, sizeof net->epoch, "%s", config->epoch);
     else

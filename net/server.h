@@ -38,8 +38,9 @@ struct fw_net {
     fw_link_ops link_ops; /* set before the first link */
     fw_pylink_ops pylink_ops;
     char worker_id[FW_ID_MAX + 1], epoch[FW_ID_MAX + 1];
-    char token[FW_TOKEN_MAX + 1]; /* told to those we dial */
-    fw_token asked;               /* of those who dial us */
+    char token[FW_TOKEN_MAX + 1]; /* as told to those we dial; "": none */
+    fw_token asked;               /* of those who connect */
+    fw_net_exempt token_exempt;
     fw_port ports[FW_PORTS_MAX];
     fw_listener *listeners[FW_PORTS_MAX];
     char address[FW_TCP_ADDRESS_MAX];      /* as announced */
@@ -50,6 +51,7 @@ struct fw_net {
     fw_links *links;
     /* Shared, atomic. */
     fw_atomic(bool) draining;
+    fw_atomic(int64_t) complained_ns; /* net/gate */
     fw_atomic(uint64_t) refused[FW_REFUSALS];
 };
 

@@ -189,20 +189,27 @@ bool fw_tls_session_feed(fw_tls_session *session, const void *bytes, size_t len)
     return len == 0 || BIO_write(session->in, bytes, (int)len) == (int)len;
 }
 
+/* A fatal alert: protocol_version. */
+static const unsigned char wrong_version[] = {21, 3, 1, 0, 2, 2, 70};
+
+/* What came was never TLS. */
+static bool is_alien(unsigned long code)
+{
+    int reason = ERR_GET_REASON(code);
+    return reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+           reason == SSL_R_HTTPS_PROXY_REQUEST;
+}
+
 static const char *explain(const fw_tls_session *session)
 {
     unsigned long code = ERR_peek_error();
     long verdict = SSL_get_verify_result(session->ssl);
     const char *reason = ERR_reason_error_string(code);
+    if (is_alien(code))
+        return "the peer does not speak TLS";
     switch (ERR_GET_REASON(code)) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
         return X509_verify_cert_error_string(verdict);
-    case SSL_R_WRONG_VERSION_NUMBER:
-    case SSL_R_HTTP_REQUEST:
-    case SSL_R_HTTPS_PROXY_REQUEST:
-    case SSL_R_PACKET_LENGTH_TOO_LONG:
-    case SSL_R_RECORD_LENGTH_MISMATCH:
-        return "the peer does not speak TLS";
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
         return "a certificate is asked for, and there is none";
@@ -217,6 +224,10 @@ static int outcome(fw_tls_session *session, int returned)
     int error = SSL_get_error(session->ssl, returned);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return 0;
+    bool alien = error == SSL_ERROR_SSL && is_alien(ERR_peek_error());
+    /* OpenSSL leaves such a peer without a word. */
+    if (alien && !session->error[0] && SSL_is_server(session->ssl))
+        BIO_write(session->out, wrong_version, sizeof wrong_version);
     if (!session->error[0])
         snprintf(session->error, sizeof session->error, "%s",
                  error == SSL_ERROR_ZERO_RETURN ? "the connection was closed" : explain(session));
@@ -245,6 +256,11 @@ int fw_tls_session_greet(fw_tls_session *session)
     ERR_clear_error();
     int returned = SSL_do_handshake(session->ssl);
     return returned == 1 ? 1 : outcome(session, returned);
+}
+
+bool fw_tls_session_is_ready(const fw_tls_session *session)
+{
+    return SSL_is_init_finished(session->ssl) == 1;
 }
 
 size_t fw_tls_session_waiting(const fw_tls_session *session)

@@ -60,6 +60,8 @@ ssize_t fw_tls_session_read(fw_tls_session *session, void *into, size_t capacity
 ssize_t fw_tls_session_write(fw_tls_session *session, const void *bytes, size_t len);
 /* Starts or goes on with the handshake. 1: done; 0: not yet; -1 as above. */
 int fw_tls_session_greet(fw_tls_session *session);
+/* The handshake is done. */
+bool fw_tls_session_is_ready(const fw_tls_session *session);
 /* Bytes that wait to be sent. */
 size_t fw_tls_session_waiting(const fw_tls_session *session);
 /* Moves at most capacity of them. */

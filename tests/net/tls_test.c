@@ -166,6 +166,8 @@ static void what_is_no_tls_is_told(void **state)
         assert_true(fw_tls_session_feed(server, talks[i], 8));
         assert_int_equal(fw_tls_session_read(server, &byte, 1), -1);
         assert_string_equal(fw_tls_session_error(server), "the peer does not speak TLS");
+        assert_int_equal(fw_tls_session_take(server, &byte, 1), 1);
+        assert_int_equal(byte, 21); /* an alert */
         assert_int_equal(fw_tls_session_greet(client), 0);
         assert_true(fw_tls_session_feed(client, talks[i], 8));
         assert_int_equal(fw_tls_session_greet(client), -1);
