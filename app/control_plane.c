@@ -88,6 +88,8 @@ static void tear_down(fw_control_plane *plane)
         fw_workers_close(plane->workers);
     fw_house_tear_down(&plane->house);
     fw_workers_destroy(plane->workers);
+    if (plane->web)
+        fw_web_free(plane->web);
     fw_rcu_barrier();
 }
 

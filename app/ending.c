@@ -5,6 +5,7 @@
  * thread for a deadline. A result's bytes are borrowed from the call that made them until this
  * returns. SPDX-License-Identifier: Apache-2.0 */
 #include "app/lifecycle_parts.h"
+#include "app/long_poll.h"
 
 #include <limits.h>
 #include <math.h>
@@ -239,7 +240,9 @@ static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *
     while (waiter) {
         fw_waiter *next = waiter->next;
         if (fw_waiter_claim(waiter)) {
-            if (waiter->until_ns != 0)
+            if (waiter->ticket.later)
+                fw_long_poll_answer(life, waiter, view);
+            else if (waiter->until_ns != 0)
                 fw_net_answer_query(life->net, &waiter->reply, FW_FOUND, waiter->native, view);
             else
                 fw_net_answer_result(life->net, &waiter->reply, view);

@@ -3,6 +3,7 @@
 #include "app/lifecycle.h"
 
 #include "app/lifecycle_parts.h"
+#include "app/long_poll.h"
 #include "app/manage.h"
 #include "app/workers.h"
 #include "base/assert.h"
@@ -166,8 +167,12 @@ void fw_lifecycle_tick(fw_lifecycle *life, int64_t now_ns)
     while (expired) {
         fw_waiter *waiter = expired;
         expired = waiter->next_wait;
-        if (fw_waiter_claim(waiter) && life->net)
-            answer_expired(life, waiter, now_ns);
+        if (fw_waiter_claim(waiter) && life->net) {
+            if (waiter->ticket.later)
+                fw_long_poll_answer(life, waiter, NULL);
+            else
+                answer_expired(life, waiter, now_ns);
+        }
         fw_waiter_release(&life->waiters, waiter);
     }
     if (life->net)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 _Static_assert(sizeof(fw_record) % 8 == 0, "extras follow at once");
 
@@ -87,6 +88,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name)
     FW_ASSERT(at <= (char *)task->payload + task->payload_bytes);
     task->key = s->key;
     task->level = s->level;
+    task->created_wall_ns = fw_wall_ns();
     /* Relaxed: published by admission. */
     fw_store_relaxed(&task->attempt, (uint16_t)(at_most_retries(s->retry_count) + 1));
     task->timeout_ns = s->timeout_ns;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "app/control_plane.h"
+#include "app/long_poll.h"
 #include "app/record.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -281,6 +282,13 @@ static bool is_ready(void *context)
     return !fw_load_relaxed(&plane->house.draining);
 }
 
+static int find_task(void *context, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
+                     fw_buffer *out)
+{
+    fw_control_plane *plane = context;
+    return fw_long_poll(&plane->house.life, id, wait_ns, ticket, out);
+}
+
 static int cancel_task(void *context, fw_span id)
 {
     fw_control_plane *plane = context;
@@ -301,6 +309,7 @@ fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane)
         .registered_tasks = write_registered,
         .metrics = fw_metrics_write,
         .ready = is_ready,
+        .task = find_task,
         .cancel = cancel_task,
     };
 }

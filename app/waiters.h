@@ -12,11 +12,13 @@
 #include "base/slab.h"
 #include "engine/engine.h"
 #include "net/net.h"
+#include "web/web.h"
 
 typedef struct fw_waiter {
     struct fw_waiter *next;      /* on the task's list */
     struct fw_waiter *next_wait; /* on the list of limited waits */
     fw_reply_to reply;
+    fw_web_ticket ticket; /* later is not NULL: the asker is a request of the dashboard's server */
     fw_key key;
     int64_t until_ns; /* monotonic; 0: no limit */
     bool native;

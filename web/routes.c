@@ -68,6 +68,35 @@ static bool query_number(fw_span query, const char *name, size_t most, size_t *v
     return true;
 }
 
+/* "30", "2.5", "30s", "250ms"; at most most_ns. False: something else. */
+static bool query_wait(fw_span query, int64_t most_ns, int64_t *wait_ns)
+{
+    fw_span text = query_value(query, "wait");
+    double value = 0, part = 1;
+    size_t at = 0, digits = 0;
+    if (!text.ptr)
+        return true;
+    for (bool behind_point = false; at < text.len; at++) {
+        char c = text.ptr[at];
+        if (c == '.' && !behind_point) {
+            behind_point = true;
+        } else if (c >= '0' && c <= '9') {
+            digits++;
+            part /= behind_point ? 10 : 1;
+            value = behind_point ? value + part * (c - '0') : value * 10 + (c - '0');
+        } else {
+            break;
+        }
+    }
+    fw_span unit = {text.ptr + at, text.len - at};
+    if (is(unit, "ms"))
+        value /= 1e3;
+    else if (unit.len > 0 && !is(unit, "s"))
+        return false;
+    *wait_ns = value < (double)most_ns / 1e9 ? (int64_t)(value * 1e9) : most_ns;
+    return digits > 0;
+}
+
 /* --- rules for all --- */
 
 static void allow_origin(const fw_web_config *config, fw_span origin, fw_web_answer *answer)
@@ -138,6 +167,74 @@ static void route_tasks(const fw_web_ops *ops, const fw_web_request *request, fw
     ops->tasks(ops->context, &filter, &answer->buffer);
 }
 
+/* --- /api/v1 --- */
+
+static const int64_t wait_max_ns = INT64_C(60) * 1000 * 1000 * 1000;
+
+/* RFC 9457; the type names the kind of trouble, for programs. */
+static void answer_problem(fw_web_answer *answer, int status)
+{
+    static const struct {
+        int status;
+        const char *reason, *type, *title;
+    } kinds[] = {
+        {400, "Bad Request", "bad-request", "The request is not understood"},
+        {404, "Not Found", "unknown-task", "No task of this id has been seen"},
+        {410, "Gone", "expired-task", "The result of this task is no longer kept"},
+        {503, "Service Unavailable", "unavailable", "Too many wait, or the program ends"},
+    };
+    size_t i = 0;
+    while (kinds[i].status != status && i + 1 < sizeof kinds / sizeof kinds[0])
+        i++;
+    set_status(answer, kinds[i].status, kinds[i].reason);
+    answer->content_type = "application/problem+json";
+    answer->buffer.len = 0;
+    fw_buffer_format(&answer->buffer,
+                     "{\"type\": \"urn:fastworker:%s\", \"title\": \"%s\", \"status\": %d}",
+                     kinds[i].type, kinds[i].title, kinds[i].status);
+}
+
+static void replace_failed(fw_web_answer *answer)
+{
+    if (!answer->buffer.failed)
+        return;
+    fw_buffer_fini(&answer->buffer);
+    answer->buffer = (fw_buffer){0};
+    set_status(answer, 500, "Internal Server Error");
+}
+
+void fw_web_finish(fw_web_answer *answer, int status)
+{
+    answer->is_later = false;
+    answer->content_type = "application/json";
+    if (status >= 400)
+        answer_problem(answer, status);
+    replace_failed(answer);
+}
+
+/* /api/v1/tasks/{id}?wait=SECONDS */
+static bool route_task(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
+{
+    static const char before[] = "/api/v1/tasks/";
+    const size_t head = sizeof before - 1;
+    fw_span path = request->path;
+    int64_t wait_ns = 0;
+    if (path.len <= head || memcmp(path.ptr, before, head) != 0)
+        return false;
+    fw_span id = {path.ptr + head, path.len - head};
+    if (!query_wait(request->query, wait_max_ns, &wait_ns)) {
+        answer_problem(answer, 400);
+        return true;
+    }
+    bool can_wait = request->ticket.later != NULL;
+    int status =
+        ops->task(ops->context, id, can_wait ? wait_ns : 0, &request->ticket, &answer->buffer);
+    answer->is_later = status == 0;
+    if (status != 0)
+        fw_web_finish(answer, status);
+    return true;
+}
+
 static bool route_asset(const fw_web_request *request, fw_web_answer *answer)
 {
     fw_span path = is(request->path, "/") ? (fw_span){"/index.html", 11} : request->path;
@@ -170,7 +267,8 @@ static void route_get(const fw_web_ops *ops, const fw_web_request *request, fw_w
         if (!ready)
             set_status(answer, 503, "Service Unavailable");
         fw_buffer_text(&answer->buffer, ready ? "ok\n" : "draining\n");
-    } else if (!route_json(ops, request, answer) && !route_asset(request, answer)) {
+    } else if (!route_json(ops, request, answer) && !route_task(ops, request, answer) &&
+               !route_asset(request, answer)) {
         answer_error(answer, 404, "Not Found", "no such page");
     }
 }
@@ -218,9 +316,5 @@ void fw_web_route(const fw_web_config *config, const fw_web_ops *ops, const fw_w
     } else {
         route_post(ops, request, answer);
     }
-    if (answer->buffer.failed) {
-        fw_buffer_fini(&answer->buffer);
-        answer->buffer = (fw_buffer){0};
-        set_status(answer, 500, "Internal Server Error");
-    }
+    replace_failed(answer);
 }

@@ -8,6 +8,7 @@
 /* One request, as the server room's library saw it. Spans are borrowed for the call. */
 typedef struct fw_web_request {
     fw_span method, path, query, authorization, origin, if_none_match;
+    fw_web_ticket ticket; /* for an answer that comes later */
 } fw_web_request;
 
 /* The answer: body is either static (asset) or in buffer. */
@@ -18,11 +19,15 @@ typedef struct fw_web_answer {
     char allow_origin[256]; /* empty: none */
     fw_span body;           /* of static content */
     fw_buffer buffer;       /* of written content; the receiver frees it */
+    bool is_later;          /* the request's ticket was kept: nothing is sent now */
 } fw_web_answer;
 
 /* Fills answer; web thread only. */
 void fw_web_route(const fw_web_config *config, const fw_web_ops *ops, const fw_web_request *request,
                   fw_web_answer *answer);
+
+/* The end of an answer that came late: its status, and for an error the body. */
+void fw_web_finish(fw_web_answer *answer, int status);
 
 /* Files embedded at build. */
 typedef struct fw_web_asset {

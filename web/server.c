@@ -23,6 +23,7 @@
 #include <h2o.h>
 
 #include "base/assert.h"
+#include "web/later.h"
 #include "web/routes.h"
 
 enum {
@@ -52,6 +53,7 @@ struct fw_web {
     struct connection *connections;
     unsigned connection_count;
     bool stopping;
+    struct fw_web_later *later; /* shared; see there */
     /* Handed to the thread through its inbox. */
     h2o_multithread_message_t stop_message;
 };
@@ -140,6 +142,12 @@ static void send_answer(h2o_req_t *req, const fw_web_answer *answer)
         h2o_send(req, &vector, 1, H2O_SEND_STATE_FINAL);
 }
 
+static void send_and_free(h2o_req_t *req, fw_web_answer *answer)
+{
+    send_answer(req, answer);
+    fw_buffer_fini(&answer->buffer);
+}
+
 static int on_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     fw_web *web = ((route_handler *)(void *)handler)->web;
@@ -150,13 +158,16 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
         .authorization = header_of(req, H2O_TOKEN_AUTHORIZATION),
         .origin = origin_of(req),
         .if_none_match = header_of(req, H2O_TOKEN_IF_NONE_MATCH),
+        .ticket = fw_web_later_ticket(web->later),
     };
     if (req->query_at != SIZE_MAX && req->query_at + 1 <= req->path.len)
         request.query =
             (fw_span){req->path.base + req->query_at + 1, req->path.len - req->query_at - 1};
     fw_web_route(&web->config, &web->ops, &request, &answer);
-    send_answer(req, &answer);
-    fw_buffer_fini(&answer.buffer);
+    if (answer.is_later)
+        fw_web_later_park(web->later, request.ticket, req, &answer);
+    else
+        send_and_free(req, &answer);
     return 0;
 }
 
@@ -248,6 +259,7 @@ static void build(fw_web *web)
     h2o_context_init(&web->context, h2o_evloop_create(), &web->globals);
     web->accept = (h2o_accept_ctx_t){.ctx = &web->context, .hosts = web->globals.hosts};
     h2o_multithread_register_receiver(web->context.queue, &web->inbox, on_messages);
+    fw_web_later_open(web->later, web->context.queue);
     for (unsigned i = 0; i < web->listener_count; i++) {
         web->listeners[i] = h2o_evloop_socket_create(web->context.loop, web->listen_fds[i],
                                                      H2O_SOCKET_FLAG_DONT_READ);
@@ -268,6 +280,7 @@ static void tear_down(fw_web *web)
     h2o_multithread_queue_t *queue = web->context.queue;
     for (unsigned i = 0; i < web->listener_count; i++)
         h2o_socket_close(web->listeners[i]);
+    fw_web_later_close(web->later);
     h2o_context_request_shutdown(&web->context);
     shut_connections(web, SHUT_RD);
     for (int turn = 0; turn < 20 && web->connection_count > 0; turn++)
@@ -275,6 +288,10 @@ static void tear_down(fw_web *web)
     shut_connections(web, SHUT_RDWR);
     while (web->connection_count > 0)
         h2o_evloop_run(loop, 100);
+    /* Answers that were on their way when the door closed have been taken in by the turns above, or
+     * are by this one. */
+    h2o_evloop_run(loop, 0);
+    fw_web_later_leave(web->later, queue);
     h2o_multithread_unregister_receiver(queue, &web->inbox);
     h2o_timeout_unlink(&web->context.http2._graceful_shutdown_timeout);
     h2o_context_dispose(&web->context);
@@ -364,8 +381,9 @@ static char *copy_text(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-static void free_web(fw_web *web)
+void fw_web_free(fw_web *web)
 {
+    fw_web_later_destroy(web->later);
     sem_destroy(&web->started);
     free(web->host);
     free(web->api_key);
@@ -381,6 +399,8 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
     if (!web)
         return -FW_ENOMEM;
     sem_init(&web->started, 0, 0);
+    web->later = fw_web_later_create(send_and_free);
+    FW_ASSERT(web->later);
     web->ops = *ops;
     web->host = copy_text(config->host);
     web->api_key = copy_text(config->api_key);
@@ -388,7 +408,7 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
     web->config = (fw_web_config){web->host, config->port, web->api_key, web->cors_origin};
     int rc = bind_all(web, error, error_capacity);
     if (rc < 0) {
-        free_web(web);
+        fw_web_free(web);
         return rc;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -400,7 +420,7 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
         snprintf(error, error_capacity, "dashboard thread: %s", strerror(rc));
         while (web->listener_count > 0)
             close(web->listen_fds[--web->listener_count]);
-        free_web(web);
+        fw_web_free(web);
         return -FW_ENOMEM;
     }
     pthread_setname_np(web->thread, "fw-web");
@@ -414,7 +434,6 @@ void fw_web_stop(fw_web *web)
 {
     h2o_multithread_send_message(&web->inbox, &web->stop_message);
     pthread_join(web->thread, NULL);
-    free_web(web);
 }
 
 unsigned fw_web_port(const fw_web *web)

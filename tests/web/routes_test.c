@@ -46,6 +46,26 @@ static int cancel(void *context, fw_span id)
     return strcmp(last_id, "known") == 0 ? 0 : 404;
 }
 
+static int64_t last_wait_ns;
+
+static int task(void *context, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
+                fw_buffer *out)
+{
+    (void)context;
+    assert_true(id.len < sizeof last_id);
+    memcpy(last_id, id.ptr, id.len);
+    last_id[id.len] = '\0';
+    last_wait_ns = wait_ns;
+    if (strcmp(last_id, "gone") == 0)
+        return 410;
+    if (strcmp(last_id, "waits") == 0)
+        return ticket->later ? 0 : 404;
+    if (strcmp(last_id, "known/too") != 0)
+        return 404;
+    fw_buffer_text(out, "{}");
+    return 200;
+}
+
 static const fw_web_ops ops = {
     .context = &is_ready,
     .status = write_name,
@@ -57,6 +77,7 @@ static const fw_web_ops ops = {
     .metrics = write_name,
     .ready = ready,
     .cancel = cancel,
+    .task = task,
 };
 
 static fw_web_answer ask(const fw_web_config *config, const char *method, const char *path,
@@ -167,6 +188,54 @@ static void C_134_cancel_reaches_the_task(void **state)
     check(&config, "POST", "/api/tasks/cancel", 404);
 }
 
+static void one_task_is_found_unknown_or_gone(void **state)
+{
+    (void)state;
+    fw_web_config config = {.host = "127.0.0.1"};
+    check(&config, "GET", "/api/v1/tasks/known/too", 200);
+    assert_string_equal(last_id, "known/too");
+    check(&config, "GET", "/api/v1/tasks/other", 404);
+    check(&config, "GET", "/api/v1/tasks/gone", 410);
+    check(&config, "GET", "/api/v1/tasks/", 404);
+    fw_web_answer answer = ask(&config, "GET", "/api/v1/tasks/gone", "", "");
+    assert_string_equal(answer.content_type, "application/problem+json");
+    assert_non_null(strstr(answer.buffer.data, "\"type\": \"urn:fastworker:expired-task\""));
+    fw_buffer_fini(&answer.buffer);
+}
+
+static void waits_are_understood_or_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        int64_t wait_ms; /* -1: refused */
+    } cases[] = {
+        {"wait=2", 2000},   {"wait=2s", 2000}, {"wait=250ms", 250}, {"a=b&wait=1.5", 1500},
+        {"wait=0", 0},      {"wait=.5s", 500}, {"wait=900", 60000}, {"wait=99999999999", 60000},
+        {"wait=", -1},      {"wait=x", -1},    {"wait=-1", -1},     {"wait=1h", -1},
+        {"wait=1.2.3", -1}, {"wait=s", -1},    {"wait=1 s", -1},    {"wait=.", -1},
+    };
+    fw_web_config config = {.host = "127.0.0.1"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fw_web_answer answer;
+        fw_web_request request = {.method = span("GET"),
+                                  .path = span("/api/v1/tasks/waits"),
+                                  .query = span(cases[i].query),
+                                  .ticket = {(void *)&config, 3}};
+        fw_web_route(&config, &ops, &request, &answer);
+        assert_int_equal(answer.is_later, cases[i].wait_ms >= 0);
+        assert_int_equal(answer.status, cases[i].wait_ms >= 0 ? 200 : 400);
+        if (cases[i].wait_ms >= 0)
+            assert_int_equal(last_wait_ns / 1000000, cases[i].wait_ms);
+        fw_buffer_fini(&answer.buffer);
+    }
+    /* Without a ticket nobody waits. */
+    fw_web_answer answer = ask(&config, "GET", "/api/v1/tasks/waits", "wait=5", "");
+    assert_false(answer.is_later);
+    assert_int_equal(last_wait_ns, 0);
+    fw_buffer_fini(&answer.buffer);
+}
+
 static void C_138_origins_are_matched(void **state)
 {
     (void)state;
@@ -213,6 +282,8 @@ int main(void)
         cmocka_unit_test(C_136_bad_numbers_are_refused),
         cmocka_unit_test(C_132_post_asks_for_the_key),
         cmocka_unit_test(C_134_cancel_reaches_the_task),
+        cmocka_unit_test(one_task_is_found_unknown_or_gone),
+        cmocka_unit_test(waits_are_understood_or_refused),
         cmocka_unit_test(C_138_origins_are_matched),
         cmocka_unit_test(unchanged_files_are_not_sent_again),
     };

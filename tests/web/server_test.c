@@ -46,6 +46,12 @@ static fw_web *start(void)
     return web;
 }
 
+static void stop(fw_web *web)
+{
+    fw_web_stop(web);
+    fw_web_free(web);
+}
+
 static int dial(const fw_web *web)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -94,7 +100,7 @@ static void requests_are_answered(void **state)
     read_all(fd, text, sizeof text);
     assert_non_null(strstr(text, "HTTP/1.1 404 "));
     close(fd);
-    fw_web_stop(web);
+    stop(web);
 }
 
 static void large_answers_arrive_whole(void **state)
@@ -109,7 +115,7 @@ static void large_answers_arrive_whole(void **state)
     assert_non_null(body);
     assert_int_equal(total - (size_t)(body + 4 - text), 20000 * 33);
     close(fd);
-    fw_web_stop(web);
+    stop(web);
 }
 
 /* More connections than are served at once: the rest wait, and are served as others leave. */
@@ -131,7 +137,7 @@ static void more_connections_than_the_limit(void **state)
     close(fd);
     for (int i = SILENT / 2; i < SILENT; i++)
         close(fds[i]);
-    fw_web_stop(web);
+    stop(web);
 }
 
 static void stopping_ends_open_connections(void **state)
@@ -141,7 +147,7 @@ static void stopping_ends_open_connections(void **state)
     fw_web *web = start();
     int idle = dial(web), half = dial(web);
     say(half, "GET /api/sta");
-    fw_web_stop(web);
+    stop(web);
     read_all(idle, text, sizeof text);
     read_all(half, text, sizeof text);
     close(idle);
@@ -159,7 +165,7 @@ static void a_taken_port_is_named(void **state)
     assert_true(fw_web_start(&second, error, sizeof error, &config, &ops) < 0);
     assert_non_null(strstr(error, "in use"));
     assert_null(second);
-    fw_web_stop(web);
+    stop(web);
 }
 
 int main(void)

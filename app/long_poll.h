@@ -1,0 +1,19 @@
+/* app/long_poll.h - GET /api/v1/tasks/{id}: what became of a task, and waiting for its end over
+ * HTTP.
+ *
+ * A request that waits is one of the task's waiters (app/waiters.h) whose answer goes to the web
+ * thread instead of the network; so the end of a task wakes exactly those who wait for it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FW_APP_LONG_POLL_H
+#define FW_APP_LONG_POLL_H
+
+#include "app/lifecycle.h"
+
+/* See `task` in fw_web_ops. Web thread. */
+int fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
+                 fw_buffer *out);
+/* Answers a claimed waiter that has a ticket. view: how its task ended; NULL: its time is over. Any
+ * thread. */
+void fw_long_poll_answer(fw_lifecycle *life, const fw_waiter *waiter, const fw_result_view *view);
+
+#endif

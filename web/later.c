@@ -1,0 +1,221 @@
+/* web/later.c - see web/later.h.
+ *
+ * HTTP/1 reads nothing while an answer is due, so a client that leaves would not be noticed: its
+ * socket is watched meanwhile. SPDX-License-Identifier: Apache-2.0 */
+#include "web/later.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <h2o.h>
+
+#include "base/assert.h"
+
+#define NO_PLACE UINT32_MAX
+
+/* Lives in the request's pool and dies with it. */
+typedef struct fw_web_parked {
+    struct fw_web_later *later;
+    h2o_req_t *req;
+    h2o_socket_t *socket; /* NULL: not watched */
+    uint32_t place;
+    fw_web_answer answer;
+} fw_web_parked;
+
+typedef struct later_place {
+    fw_web_parked *parked; /* NULL: free, or the client has left */
+    uint32_t next_free;
+} later_place;
+
+struct fw_web_later {
+    /* Immutable. */
+    void (*send)(h2o_req_t *req, fw_web_answer *answer);
+    /* Under lock. */
+    pthread_mutex_t lock;
+    bool is_open;
+    /* The web thread's own. */
+    h2o_multithread_receiver_t inbox;
+    later_place places[FW_WEB_LATERS];
+    uint32_t first_free;
+};
+
+typedef struct late_answer {
+    h2o_multithread_message_t super;
+    uint32_t place;
+    int status;
+    fw_buffer body;
+} late_answer;
+
+struct fw_web_later *fw_web_later_create(void (*send)(h2o_req_t *req, fw_web_answer *answer))
+{
+    struct fw_web_later *later = calloc(1, sizeof *later);
+    if (!later)
+        return NULL;
+    later->send = send;
+    FW_ASSERT(pthread_mutex_init(&later->lock, NULL) == 0);
+    for (uint32_t i = 0; i < FW_WEB_LATERS; i++)
+        later->places[i].next_free = i + 1 < FW_WEB_LATERS ? i + 1 : NO_PLACE;
+    return later;
+}
+
+void fw_web_later_destroy(struct fw_web_later *later)
+{
+    if (!later)
+        return;
+    FW_ASSERT(!later->is_open);
+    pthread_mutex_destroy(&later->lock);
+    free(later);
+}
+
+/* --- watching --- */
+
+static void stop_watching(fw_web_parked *parked)
+{
+    if (!parked->socket)
+        return;
+    h2o_socket_read_stop(parked->socket);
+    h2o_socket_dont_read(parked->socket, 0);
+    parked->socket = NULL;
+}
+
+static fw_web_parked *parked_on(struct fw_web_later *later, const h2o_socket_t *socket)
+{
+    for (uint32_t i = 0; i < FW_WEB_LATERS; i++) {
+        fw_web_parked *parked = later->places[i].parked;
+        if (parked && parked->socket == socket)
+            return parked;
+    }
+    return NULL;
+}
+
+/* The web thread's: a socket's callback is told nothing of ours. */
+static _Thread_local struct fw_web_later *my_later;
+
+static void answer_parked(fw_web_parked *parked, int status, fw_buffer *body)
+{
+    struct fw_web_later *later = parked->later;
+    fw_web_answer answer = parked->answer;
+    stop_watching(parked);
+    later->places[parked->place].parked = NULL;
+    parked->later = NULL;
+    answer.buffer = *body;
+    *body = (fw_buffer){0};
+    fw_web_finish(&answer, status);
+    later->send(parked->req, &answer);
+}
+
+static void on_readable(h2o_socket_t *socket, const char *error)
+{
+    char byte;
+    fw_web_parked *parked = parked_on(my_later, socket);
+    FW_ASSERT(parked);
+    ssize_t got = error ? 0 : recv(h2o_socket_get_fd(socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0) {
+        /* The next request, or the start of it, waits its turn. */
+        stop_watching(parked);
+        return;
+    }
+    fw_buffer nothing = {0};
+    shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
+    answer_parked(parked, 503, &nothing);
+}
+
+static void on_request_end(void *object)
+{
+    fw_web_parked *parked = object;
+    if (parked->later)
+        parked->later->places[parked->place].parked = NULL;
+}
+
+/* --- parking --- */
+
+fw_web_ticket fw_web_later_ticket(struct fw_web_later *later)
+{
+    uint32_t place = later->first_free;
+    return (fw_web_ticket){place == NO_PLACE ? NULL : later, place};
+}
+
+void fw_web_later_park(struct fw_web_later *later, fw_web_ticket ticket, h2o_req_t *req,
+                       const fw_web_answer *answer)
+{
+    FW_ASSERT(ticket.later == later && ticket.place == later->first_free);
+    fw_web_parked *parked = h2o_mem_alloc_shared(&req->pool, sizeof *parked, on_request_end);
+    *parked = (fw_web_parked){.later = later,
+                              .req = req,
+                              .socket = req->conn->callbacks->get_socket(req->conn),
+                              .place = ticket.place,
+                              .answer = *answer};
+    later_place *here = &later->places[ticket.place];
+    FW_ASSERT(!here->parked);
+    later->first_free = here->next_free;
+    here->parked = parked;
+    h2o_socket_dont_read(parked->socket, 1);
+    h2o_socket_read_start(parked->socket, on_readable);
+}
+
+/* --- answering --- */
+
+void fw_web_answer_later(const fw_web_ticket *ticket, int status, fw_buffer *body)
+{
+    struct fw_web_later *later = ticket->later;
+    late_answer *late = malloc(sizeof *late);
+    FW_ASSERT(late);
+    *late = (late_answer){.place = ticket->place, .status = status, .body = *body};
+    *body = (fw_buffer){0};
+    pthread_mutex_lock(&later->lock);
+    bool is_open = later->is_open;
+    if (is_open)
+        h2o_multithread_send_message(&later->inbox, &late->super);
+    pthread_mutex_unlock(&later->lock);
+    if (is_open)
+        return;
+    fw_buffer_fini(&late->body);
+    free(late);
+}
+
+static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    struct fw_web_later *later = FW_CONTAINER_OF(receiver, struct fw_web_later, inbox);
+    while (!h2o_linklist_is_empty(messages)) {
+        h2o_linklist_t *link = messages->next;
+        late_answer *late = FW_CONTAINER_OF(link, late_answer, super.link);
+        h2o_linklist_unlink(link);
+        later_place *here = &later->places[late->place];
+        if (here->parked)
+            answer_parked(here->parked, late->status, &late->body);
+        here->next_free = later->first_free;
+        later->first_free = late->place;
+        fw_buffer_fini(&late->body);
+        free(late);
+    }
+}
+
+void fw_web_later_open(struct fw_web_later *later, h2o_multithread_queue_t *queue)
+{
+    my_later = later;
+    h2o_multithread_register_receiver(queue, &later->inbox, on_answers);
+    pthread_mutex_lock(&later->lock);
+    later->is_open = true;
+    pthread_mutex_unlock(&later->lock);
+}
+
+void fw_web_later_close(struct fw_web_later *later)
+{
+    pthread_mutex_lock(&later->lock);
+    later->is_open = false;
+    pthread_mutex_unlock(&later->lock);
+    for (uint32_t i = 0; i < FW_WEB_LATERS; i++) {
+        fw_buffer nothing = {0};
+        if (later->places[i].parked)
+            answer_parked(later->places[i].parked, 503, &nothing);
+    }
+}
+
+void fw_web_later_leave(struct fw_web_later *later, h2o_multithread_queue_t *queue)
+{
+    h2o_multithread_unregister_receiver(queue, &later->inbox);
+}
