@@ -32,7 +32,7 @@ typedef struct py_port {
     fw_prio level;
     /* Under the lock. */
     fw_pipe *pipe;   /* NULL: none */
-    uint64_t number; /* of its connection; 0: not ready */
+    uint64_t number; /* of its connection; 0: not ready, or given up */
     bool open;       /* a request waits for its answer */
     bool sent;
     fw_parcel *parcel; /* the request; NULL: it is sent */
@@ -115,7 +115,7 @@ static void on_closed(void *context, const char *why)
     py_port *port = context;
     fw_pylink *link = port->link;
     pthread_mutex_lock(&link->lock);
-    bool was_ready = port->number != 0;
+    bool was_ready = why == NULL;
     bool sent = port->sent;
     uint64_t lease = port->lease;
     port->pipe = NULL;
@@ -186,6 +186,14 @@ static bool take_message(py_port *port, fw_span message)
     return good;
 }
 
+/* Its connection is about to be closed: nothing more goes there. */
+static void give_up(py_port *port)
+{
+    pthread_mutex_lock(&port->link->lock);
+    port->number = 0;
+    pthread_mutex_unlock(&port->link->lock);
+}
+
 /* To run it again would end the same way. */
 static void refuse_size(py_port *port, size_t size)
 {
@@ -214,10 +222,12 @@ static ssize_t on_bytes(void *context, fw_connection *connection, const unsigned
                                            port->link->net->exchange.limits.message_max);
         if (outcome == FW_SP_MORE)
             break;
-        if (outcome == FW_SP_TOO_BIG)
-            refuse_size(port, size);
-        if (outcome != FW_SP_MESSAGE || !take_message(port, message))
+        if (outcome != FW_SP_MESSAGE || !take_message(port, message)) {
+            give_up(port);
+            if (outcome == FW_SP_TOO_BIG)
+                refuse_size(port, size);
             return -1;
+        }
         used += size;
     }
     return (ssize_t)used;

@@ -108,7 +108,7 @@ typedef struct worker {
     pthread_mutex_t lock;
     fw_reply_to held; /* of the last "hold" */
     char held_id[FW_UUID_TEXT];
-    uint8_t level;
+    fw_atomic(int) level;
 } worker;
 
 static void finish(worker *w, const fw_reply_to *reply, fw_span id, fw_span result)
@@ -126,7 +126,7 @@ static void worker_submit(void *context, const fw_submission *items, size_t coun
     worker *w = context;
     for (size_t i = 0; i < count; i++) {
         const fw_submission *s = &items[i];
-        w->level = s->level;
+        fw_store_seq_cst(&w->level, s->level);
         if (is_named(s, "hold")) {
             pthread_mutex_lock(&w->lock);
             w->held = s->reply;
@@ -176,7 +176,7 @@ static void each_port_carries_its_level(void **state)
             told *t = &d->ports[i];
             assert_true(give(d, (fw_prio)i, round * 10 + i, "echo", text_of("[1, \"two\"]")));
             expect_count(&t->results, round);
-            assert_int_equal(w->level, i);
+            assert_int_equal(fw_load_seq_cst(&w->level), i);
             assert_int_equal(t->lease, round * 10 + i);
             assert_int_equal(t->status, FW_SUCCESS);
             assert_string_equal(t->result, "[1, \"two\"]");
