@@ -143,6 +143,10 @@ int fw_client_ask(fw_stream *stream, fw_span *reply, fw_span body, int64_t deadl
 /* Listens for announcements. *native: 1 told so, -1 not known. */
 int fw_client_discover(fw_address *out, int *native, const fw_address *discovery,
                        int64_t deadline_ns);
+/* The base address in an announcement (behind "WORKER_ANNOUNCE:"), and in the JSON of a capability
+ * text. False: none that we understand. */
+bool fw_client_read_announcement(fw_address *base, fw_span text);
+bool fw_client_read_capabilities(fw_address *base, fw_span json);
 /* Opens the connection over which frames go; *native: in -1 to find out, out 0 for a control plane
  * that does not speak frames (then nothing is kept). */
 int fw_client_native_open(fw_client *c, int *native, int64_t deadline_ns);

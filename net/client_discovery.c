@@ -54,8 +54,7 @@ static bool is_utf8(fw_span text)
     return true;
 }
 
-/* The base address that a capability text speaks of; false: none that we understand. */
-static bool read_capabilities(fw_address *base, fw_span json)
+bool fw_client_read_capabilities(fw_address *base, fw_span json)
 {
     char buffer[FW_ADDRESS_MAX];
     fw_span text;
@@ -68,7 +67,7 @@ static bool read_capabilities(fw_address *base, fw_span json)
            fw_address_parse(base, text) == 0;
 }
 
-static bool read_announcement(fw_address *base, fw_span text)
+bool fw_client_read_announcement(fw_address *base, fw_span text)
 {
     const char *colon = text.len > 0 ? memchr(text.ptr, ':', text.len) : NULL;
     if (colon == NULL || !is_utf8(text))
@@ -84,8 +83,9 @@ static bool hear(fw_stream *bus, fw_address *capable, fw_address *out, bool *ove
     fw_stream_message got;
     while ((got = fw_stream_next(bus, &message)) == FW_STREAM_MESSAGE) {
         if (begins_with(&message, "FASTWORKER_CAPS:"))
-            read_capabilities(capable, message);
-        else if (begins_with(&message, "WORKER_ANNOUNCE:") && read_announcement(out, message))
+            fw_client_read_capabilities(capable, message);
+        else if (begins_with(&message, "WORKER_ANNOUNCE:") &&
+                 fw_client_read_announcement(out, message))
             return true;
     }
     *over = got == FW_STREAM_BAD;
