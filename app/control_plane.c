@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "base/rcu.h"
 
+static const size_t dead_bytes_max = 64 << 20;
+
 /* --- build --- */
 
 static int build_engine(fw_control_plane *plane)
@@ -29,6 +31,12 @@ static int build_engine(fw_control_plane *plane)
     if (rc < 0)
         return fw_house_refuse(1, "start.workers", fw_strerror(rc));
     plane->house.life.workers = plane->workers;
+    fw_dead_config dead = {.tasks_max = (size_t)s->dead_max,
+                           .bytes_max = dead_bytes_max,
+                           .age_max_ns = s->dead_ttl_ns};
+    plane->house.life.dead = fw_dead_create(&dead);
+    if (!plane->house.life.dead)
+        return fw_house_refuse(1, "start.memory", "out of memory");
     plane->house.life.waits = !s->local;
     plane->house.life.losses_max = (unsigned)s->losses_max;
     return 0;
@@ -90,6 +98,7 @@ static void tear_down(fw_control_plane *plane)
     fw_workers_destroy(plane->workers);
     if (plane->web)
         fw_web_free(plane->web);
+    fw_dead_destroy(plane->house.life.dead);
     fw_rcu_barrier();
 }
 
@@ -111,6 +120,8 @@ static void turn(void *context, unsigned count, int64_t now_ns)
 {
     fw_control_plane *plane = context;
     fw_workers_turn(plane->workers, count, now_ns);
+    if (count % 20 == 0)
+        fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
     fw_reload_if_asked(plane->house.settings, plane->house.cache);
 }
 

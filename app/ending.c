@@ -318,6 +318,39 @@ static bool is_stored(fw_lifecycle *life, fw_task *task)
     return stored;
 }
 
+/* Tried more than once, and given up. */
+static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
+{
+    char buffer[FW_UUID_TEXT];
+    /* Relaxed: it has ended. */
+    unsigned losses = fw_load_relaxed(&fw_record_of(task)->losses);
+    if (!life->dead || item->status != FW_FAILURE || (item->attempt <= 1 && losses == 0))
+        return;
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    fw_dead_task dead = {
+        .key = task->key,
+        .id = fw_record_id(task, buffer),
+        .name = item->name,
+        .args = fw_record_args(task),
+        .kwargs = fw_record_kwargs(task),
+        .callback = item->callback,
+        .error = item->error,
+        .level = task->level,
+        .attempts = item->attempt,
+        .losses = losses,
+        .timeout_ns = fw_record_of(task)->limited ? task->timeout_ns : 0,
+        .created_wall_ns = item->created_wall_ns,
+        .died_wall_ns = item->finished_wall_ns,
+    };
+    if (extras) {
+        dead.max_retries = extras->max_retries - extras->retry_count;
+        dead.retry_delay_s = extras->retry_delay_s;
+        dead.retry_backoff = extras->retry_backoff;
+        dead.retry_backoff_max_s = extras->retry_backoff_max_s;
+    }
+    fw_dead_add(life->dead, &dead);
+}
+
 void fw_lifecycle_done(void *context, fw_task *task, int why)
 {
     fw_lifecycle *life = context;
@@ -346,6 +379,8 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     view.crashed = why == FW_ENDED_BY_RUN && my_crash;
     fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, fw_now_ns());
     count_end(life, task, why, item.status);
+    if (FW_UNLIKELY(item.status == FW_FAILURE))
+        bury(life, task, &item);
     answer_all(life, task, &view);
     if (item.callback.len > 0)
         fw_net_callback(life->net, &view);

@@ -246,6 +246,38 @@ void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count
     accept_all(context, items, count, NULL);
 }
 
+static void submit_again(void *context, const fw_dead_task *dead)
+{
+    fw_lifecycle *life = context;
+    fw_submission s = {
+        .key = dead->key,
+        .id = dead->id,
+        .name = dead->name,
+        .args = dead->args,
+        .kwargs = dead->kwargs,
+        .callback = dead->callback,
+        .timeout_ns = dead->timeout_ns,
+        /* Runs are counted on: a subworker may still know the earlier ones. */
+        .retry_count = (int32_t)dead->attempts,
+        .max_retries = (int32_t)dead->attempts + dead->max_retries,
+        .retry_delay_s = dead->retry_delay_s,
+        .retry_backoff = dead->retry_backoff,
+        .retry_backoff_max_s = dead->retry_backoff_max_s,
+        .level = dead->level,
+        .reply = {.form = FW_REPLY_NONE},
+    };
+    /* Its old end would be its answer. */
+    fw_rcu_read_lock();
+    fw_cache_remove(life->cache, s.key);
+    fw_rcu_read_unlock();
+    accept_all(life, &s, 1, NULL);
+}
+
+bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key)
+{
+    return life->dead && fw_dead_take(life->dead, key, submit_again, life);
+}
+
 /* Memory for all, or for none. */
 static bool reserve_all(fw_lifecycle *life, const fw_submission *items, size_t count,
                         fw_task **spares)

@@ -71,7 +71,7 @@ static void note_registration(void *context, const fw_registration *registration
     fw_lifecycle *life = context;
     fw_buffer answer = {0};
     if (life->workers && registration->action.len > 0) {
-        fw_manage_answer(life->workers, registration->action, registration->request, &answer);
+        fw_manage_answer(life, registration->action, registration->request, &answer);
         fw_net_answer_text(life->net, &registration->reply,
                            (fw_span){answer.data, answer.failed ? 0 : answer.len});
         fw_buffer_fini(&answer);

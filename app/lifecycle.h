@@ -8,6 +8,7 @@
 #ifndef FW_APP_LIFECYCLE_H
 #define FW_APP_LIFECYCLE_H
 
+#include "app/dead.h"
 #include "app/isolation.h"
 #include "app/names.h"
 #include "app/run_counts.h"
@@ -30,6 +31,7 @@ typedef struct fw_lifecycle {
     bool waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
     unsigned losses_max;                   /* see loss-note in app/work.c */
+    fw_dead *dead;                         /* NULL: a subworker keeps none */
     struct fw_workers *workers;            /* NULL: a subworker has none */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
@@ -54,6 +56,9 @@ void fw_lifecycle_give_back(fw_lifecycle *life);
  * until then. */
 void fw_lifecycle_note_result(const fw_result_view *view, int64_t ran_ns);
 void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why);
+/* Runs a task again that was given up: takes it out of the dead, forgets its result. False: it is
+ * not there. Any thread. */
+bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key);
 /* True when something was there to cancel. Any thread. */
 bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */

@@ -36,6 +36,7 @@ static const command commands[] = {
     {"workers", fw_command_workers, "who works for a control plane"},
     {"drain", fw_command_drain, "a subworker takes nothing new"},
     {"resume", fw_command_resume, "it takes tasks again"},
+    {"dead", fw_command_dead, "tasks that were given up: look, run again, forget"},
     {"list", fw_command_list, "tasks in modules, without running them"},
     {"ping", fw_command_ping, "is a control plane there"},
     {"config", fw_command_config, "show, check or write the configuration"},

@@ -3,6 +3,9 @@
  *   {"action": "workers"}                     {"workers": [{"id": ..., "state": ...}, ...]}
  *   {"action": "drain", "worker": "sw1"}      {"worker": "sw1", "state": "draining"}
  *   {"action": "resume", "worker": "sw1"}     {"worker": "sw1", "state": "active"}
+ *   {"action": "dead", "limit": 100}          {"tasks": [{"task_id": ..., ...}, ...], "total": n}
+ *   {"action": "dead_retry", "task_ids": []}  {"done": [ids], "unknown": [ids]}
+ *   {"action": "dead_delete", "task_ids": []} the same
  * Anything that fails: {"status": "error", "error": "...", "code": "unknown" | "invalid"}. Any
  * thread.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -13,6 +16,6 @@
 #include "base/json.h"
 
 /* request: a JSON object that was checked; action: its member of that name. */
-void fw_manage_answer(fw_workers *workers, fw_span action, fw_span request, fw_buffer *out);
+void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span request, fw_buffer *out);
 
 #endif

@@ -75,6 +75,11 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
     double known_again = (double)fw_load_relaxed(&plane->house.life.known_again);
     one(out, "fastworker_tasks_submitted_total", "counter", "Tasks accepted.",
         (double)engine->admitted - known_again);
+    fw_dead_stats dead;
+    fw_dead_snapshot(plane->house.life.dead, &dead);
+    one(out, "fastworker_tasks_dead_total", "counter", "Tasks given up after several tries.",
+        (double)dead.total);
+    one(out, "fastworker_tasks_dead", "gauge", "Those of them that are kept.", (double)dead.tasks);
     head(out, "fastworker_tasks", "gauge", "Tasks now, by state.");
     fw_buffer_format(out, "fastworker_tasks{state=\"queued\"} %zu\n", engine->queued);
     fw_buffer_format(out, "fastworker_tasks{state=\"scheduled\"} %zu\n", engine->scheduled);

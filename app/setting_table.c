@@ -46,6 +46,10 @@ const fw_setting fw_setting_table[] = {
      .meaning = "Tasks sent ahead to a subworker for each of its slots."},
     {"losses-max", "3", &fw_kind_number, AT(losses_max), 1, 1000, .allowed = "1 to 1000",
      .meaning = "A task that has lost so many workers is not tried again."},
+    {"dead-max", "10000", &fw_kind_number, AT(dead_max), 0, 1000000, .allowed = "0 to 1000000",
+     .meaning = "Tasks kept that were tried more than once and given up (fastworker dead)."},
+    {"dead-ttl", "30d", &fw_kind_duration, AT(dead_ttl_ns), S_(1), S_(31536000),
+     .allowed = "a time, 1s to 365d", .meaning = "How long they are kept."},
     {"transport", "auto", &fw_kind_choice, AT(transport), .words = "auto compat native",
      .allowed = "auto, compat or native",
      .meaning = "How control plane and subworkers speak: native where both can; as Python does; or "

@@ -13,6 +13,7 @@ int fw_command_ping(int argc, char **argv);
 int fw_command_workers(int argc, char **argv);
 int fw_command_drain(int argc, char **argv);
 int fw_command_resume(int argc, char **argv);
+int fw_command_dead(int argc, char **argv);
 int fw_command_version(int argc, char **argv);
 
 /* Exit statuses of the commands; docs/COMMANDS.md has the table. */

@@ -1,7 +1,7 @@
 """Subworkers that die, stop, or are cut off: what they had in hand is finished by others, nothing
 is lost and nothing told twice. Control plane restart; tasks that kill.
 
-Covers app/local_subworkers.c.
+Covers app/local_subworkers.c, app/commands/dead.c, app/commands/manage.c.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -16,7 +16,7 @@ from harness import Case, ask, task, tcp, wait_until
 IN_HAND = 1000
 
 
-class Losses(Case):
+class Base(Case):
     def setUp(self):
         super().setUp()
         self.cp = self.plane("--no-local", modules=())
@@ -27,9 +27,14 @@ class Losses(Case):
                                                          "tasks": tasks[at:at + 500]}))
             self.assertTrue(answer["batch_accepted"], answer)
 
+    def command(self, *arguments):
+        return self.run_program(*arguments, "--control-plane-address", tcp(self.cp.ports.base))
+
     def in_hand(self, worker_id):
         return self.cp.workers()[worker_id]["load"]
 
+
+class Losses(Base):
     def test_SIGKILL_with_a_thousand_in_hand(self):
         self.cp.kill()
         self.cp = self.plane("--no-local", "--prefetch", "500", modules=())
@@ -108,9 +113,39 @@ class Losses(Case):
         self.assertEqual(result["status"], "failure", result)
         self.assertIn("SIGKILL", result["error"])
         self.assertEqual(self.marks().count("+boom"), 3)
+        dead, = json.loads(self.command("dead", "--json").stdout)["tasks"]
+        self.assertEqual((dead["name"], dead["losses"], dead["error"]),
+                         ("kill_process", 3, result["error"]))
+        self.assertIn("kill_process", self.command("dead").stdout)
         for message in good:
             self.assertEqual(self.cp.finished(message["id"])["status"], "success")
         self.assertFalse(self.workers[1].has_ended())
+
+
+class Dead(Base):
+    """Tasks that are given up, and run again."""
+
+    def test_given_up_after_its_retries_and_run_again(self):
+        self.subworker(self.cp, "sw1")
+        message = task("flaky", self.path("runs"), 3, max_retries=1, retry_delay=0.01)
+        self.assert_failure(self.cp.submit(message), "run 2 fails")
+        once = task("fail_with", "only once")
+        self.cp.submit(once)  # its only run: nothing was given up
+        done = self.command("dead", "retry", message["id"], once["id"], "--json")
+        self.assertEqual(json.loads(done.stdout),
+                         {"done": [message["id"]], "unknown": [once["id"]]})
+        self.assert_success(self.cp.finished(message["id"]), 4)
+        self.assertEqual(json.loads(self.command("dead", "--json").stdout)["total"], 0)
+        self.assertEqual(self.cp.metric("fastworker_tasks_dead_total"), 1)
+
+    def test_forgotten(self):
+        self.subworker(self.cp, "sw1")
+        message = task("flaky", self.path("runs"), 9, max_retries=1, retry_delay=0.01)
+        self.cp.submit(message)
+        self.assertIn(message["id"], self.command("dead", "ls").stdout)
+        self.assertIn("done", self.command("dead", "rm", message["id"]).stdout)
+        self.assertIn("No dead tasks", self.command("dead").stdout)
+        self.assertEqual(self.command("dead", "bury").returncode, 2)
 
 
 class OwnSubworkers(Case):
