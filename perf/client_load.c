@@ -1,13 +1,13 @@
 /* perf/client_load.c - load from the public client: one JSON line a figure.
  *
- *     client_load CASE [--spawn PROGRAM MODULE | --address tcp://host:port] [--task NAME] [--bytes
- * N] [--seconds S]
+ *     client_load CASE [--spawn PROGRAM MODULE | --address tcp://host:port] [--task NAME]
+ *                      [--bytes N | --args JSON] [--in-flight N] [--seconds S]
  *
  * closed     submit, acknowledged, one at a time          call      the same with the result
  * pipelined  128 in flight                                batched   4096 in flight
  * many       all-or-none batches of 100                   spread    8 connections x 128
- * results    4096 in flight, with results                 open      10,000 calls a second, whatever
- * comes back
+ * results    4096 in flight, with results                 once      a single window full
+ * open       10,000 calls a second, whatever comes back
  *
  * Latencies are of the whole call; of `open` from the time it was due. SPDX-License-Identifier:
  * Apache-2.0 */
@@ -36,6 +36,8 @@ typedef struct load {
     size_t args_len;
     double seconds;
     const char *address;
+    size_t bytes;
+    int in_flight; /* 0: what the case says */
     fw_client *client;
     uint64_t sent, done, failed;
     uint32_t *samples; /* ns */
@@ -149,6 +151,16 @@ static int64_t flood(load *l, bool accept_only)
     return fw_now_ns() - start;
 }
 
+static int64_t once(load *l)
+{
+    fw_submit s = submission(l);
+    int64_t start = fw_now_ns();
+    for (int i = 0; i < l->in_flight; i++)
+        send_one(l, l->client, &s, false);
+    drain(l, l->client);
+    return fw_now_ns() - start;
+}
+
 static int64_t many(load *l)
 {
     fw_submit batch[BATCH];
@@ -247,6 +259,8 @@ static int64_t run_case(load *l)
         return flood(l, true);
     if (strcmp(l->name, "results") == 0)
         return flood(l, false);
+    if (strcmp(l->name, "once") == 0)
+        return once(l);
     if (strcmp(l->name, "many") == 0)
         return many(l);
     if (strcmp(l->name, "spread") == 0)
@@ -258,9 +272,9 @@ static int64_t run_case(load *l)
 }
 
 /* ["xxx..."] of so many bytes in all. */
-static void make_args(load *l, size_t bytes)
+static void make_args(load *l)
 {
-    bytes = bytes < 4 ? 4 : bytes;
+    size_t bytes = l->bytes < 4 ? 4 : l->bytes;
     l->args = malloc(bytes + 1);
     if (l->args == NULL)
         die("memory");
@@ -270,39 +284,64 @@ static void make_args(load *l, size_t bytes)
     l->args_len = bytes;
 }
 
-int main(int argc, char **argv)
+static const char *value_of(int argc, char **argv, int *i, const char *name)
 {
-    load l = {.name = argc > 1 ? argv[1] : "", .task = "echo", .seconds = 2};
-    const char *program = NULL, *module = NULL;
-    size_t bytes = 64;
-    server own = {.pid = 0};
+    if (strcmp(argv[*i], name) != 0 || *i + 1 >= argc)
+        return NULL;
+    return argv[++*i];
+}
+
+/* False: there is a word that is none of ours. */
+static bool take_options(load *l, server *own, int argc, char **argv)
+{
+    const char *value;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--spawn") == 0 && i + 2 < argc) {
-            program = argv[++i];
-            module = argv[++i];
-        } else if (strcmp(argv[i], "--address") == 0 && i + 1 < argc) {
-            l.address = argv[++i];
-        } else if (strcmp(argv[i], "--task") == 0 && i + 1 < argc) {
-            l.task = argv[++i];
-        } else if (strcmp(argv[i], "--bytes") == 0 && i + 1 < argc) {
-            bytes = strtoul(argv[++i], NULL, 10);
-        } else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) {
-            l.seconds = strtod(argv[++i], NULL);
+            if (server_start(own, argv[i + 1], argv[i + 2]) != 0)
+                return false;
+            l->address = own->address;
+            i += 2;
+        } else if ((value = value_of(argc, argv, &i, "--address"))) {
+            l->address = value;
+        } else if ((value = value_of(argc, argv, &i, "--task"))) {
+            l->task = value;
+        } else if ((value = value_of(argc, argv, &i, "--bytes"))) {
+            l->bytes = strtoul(value, NULL, 10);
+        } else if ((value = value_of(argc, argv, &i, "--args"))) {
+            l->args = strdup(value);
+            l->args_len = strlen(value);
+        } else if ((value = value_of(argc, argv, &i, "--in-flight"))) {
+            l->in_flight = (int)strtol(value, NULL, 10);
+        } else if ((value = value_of(argc, argv, &i, "--seconds"))) {
+            l->seconds = strtod(value, NULL);
         } else {
             fprintf(stderr, "client_load: what is %s?\n", argv[i]);
-            return 2;
+            return false;
         }
     }
-    if (program != NULL && server_start(&own, program, module) != 0)
-        return 1;
-    l.address = program != NULL ? own.address : l.address;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    load l = {.name = argc > 1 ? argv[1] : "", .task = "echo", .seconds = 2, .bytes = 64};
+    server own = {.pid = 0};
+    if (!take_options(&l, &own, argc, argv)) {
+        server_stop(&own);
+        return 2;
+    }
     l.samples = calloc(SAMPLES_MAX, sizeof(*l.samples));
-    make_args(&l, bytes);
-    l.client = connect_client(&l, strcmp(l.name, "pipelined") == 0 ? WINDOW_SMALL : 4096);
+    if (!l.args)
+        make_args(&l);
+    if (l.in_flight == 0)
+        l.in_flight = strcmp(l.name, "pipelined") == 0 ? WINDOW_SMALL : 4096;
+    l.client = connect_client(&l, l.in_flight);
     int64_t took = run_case(&l);
     fw_client_close(l.client);
     server_stop(&own);
-    print(&l, "", (double)l.done / ((double)took / 1e9), "1/s");
+    printf("{\"suite\":\"client\",\"name\":\"%s\",\"who\":\"ours\",\"value\":%.6g,"
+           "\"unit\":\"1/s\",\"tasks\":%" PRIu64 "}\n",
+           l.name, (double)l.done / ((double)took / 1e9), l.done);
     print_latencies(&l);
     if (l.failed > 0)
         fprintf(stderr, "client_load: %" PRIu64 " of %" PRIu64 " failed\n", l.failed, l.done);

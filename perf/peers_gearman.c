@@ -1,10 +1,12 @@
-/* perf/peers_gearman.c - gearmand by its own protocol: peers_gearman PORT
+/* perf/peers_gearman.c - gearmand by its own protocol: peers_gearman PORT [NAME WHO]
  *
- * One client keeps 4096 foreground jobs of 64 bytes in flight, one worker process 256 GRAB_JOBs;
- * it answers what it got. Both gather all they can in one write, which libgearman does not.
+ * One client keeps 4096 foreground jobs of 64 bytes in flight, a worker process 256 GRAB_JOBs;
+ * it answers what it got. Two workers where the figure's name is two-workers, otherwise one. All
+ * gather what they can in one write, which libgearman does not.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -143,7 +145,7 @@ static void work(int port)
     }
 }
 
-static double ask(int port)
+static double ask(int port, uint64_t *tasks)
 {
     static line l;
     static const char head[] = "echo\0"; /* the function, and no id of our own */
@@ -162,28 +164,38 @@ static double ask(int port)
         while (next(&l, &p))
             done += p.type == WORK_COMPLETE;
     }
+    *tasks = done;
     return (double)done / ((double)(now - start) / 1e9);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: peers_gearman PORT\n");
+    if (argc != 2 && argc != 4) {
+        fprintf(stderr, "usage: peers_gearman PORT [NAME WHO]\n");
         return 2;
     }
     int port = (int)strtol(argv[1], NULL, 10);
-    pid_t worker = fork();
-    if (worker < 0)
-        die("fork");
-    if (worker == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        work(port);
+    const char *name = argc == 4 ? argv[2] : "throughput-local";
+    const char *who = argc == 4 ? argv[3] : "gearmand";
+    pid_t workers[2];
+    size_t count = strcmp(name, "two-workers") == 0 ? 2 : 1;
+    for (size_t i = 0; i < count; i++) {
+        workers[i] = fork();
+        if (workers[i] < 0)
+            die("fork");
+        if (workers[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            work(port);
+        }
     }
-    double rate = ask(port);
-    kill(worker, SIGKILL);
-    waitpid(worker, NULL, 0);
-    printf("{\"suite\":\"e2e\",\"name\":\"throughput-local\",\"who\":\"gearmand\",\"value\":%.6g,"
-           "\"unit\":\"1/s\"}\n",
-           rate);
+    uint64_t tasks;
+    double rate = ask(port, &tasks);
+    for (size_t i = 0; i < count; i++) {
+        kill(workers[i], SIGKILL);
+        waitpid(workers[i], NULL, 0);
+    }
+    printf("{\"suite\":\"e2e\",\"name\":\"%s\",\"who\":\"%s\",\"value\":%.6g,"
+           "\"unit\":\"1/s\",\"tasks\":%" PRIu64 "}\n",
+           name, who, rate, tasks);
     return 0;
 }

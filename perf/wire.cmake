@@ -1,4 +1,4 @@
-# Programs of the suites `e2e` and `memory`, and peers that need a server, which
+# Programs of the suites `e2e`, `memory` and `subworkers`, and peers that need a server, which
 # perf/with_server.py starts. hiredis is optional: without it its program is left out.
 add_executable(memory_load ${CMAKE_CURRENT_LIST_DIR}/memory_load.c
                ${CMAKE_CURRENT_LIST_DIR}/client_server.c ${PROJECT_SOURCE_DIR}/net/sp.c)
@@ -6,6 +6,9 @@ target_link_libraries(memory_load PRIVATE fw_client fw_base)
 
 add_executable(peers_gearman ${CMAKE_CURRENT_LIST_DIR}/peers_gearman.c)
 target_link_libraries(peers_gearman PRIVATE fw_base)
+
+add_executable(peers_beanstalkd ${CMAKE_CURRENT_LIST_DIR}/peers_beanstalkd.c)
+target_link_libraries(peers_beanstalkd PRIVATE fw_base)
 
 pkg_check_modules(HIREDIS IMPORTED_TARGET hiredis)
 if(HIREDIS_FOUND)

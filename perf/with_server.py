@@ -1,11 +1,14 @@
-"""Runs a program beside a peer's server: with_server.py redis|gearmand|beanstalkd PROGRAM [ARG...]
+"""Runs a program beside a peer's server: with_server.py SERVER PROGRAM [ARG...]
 
-The server has a free loopback port and ends, by its id, with the program. In the words {port} and
-{pid} are the server's. What is not installed is named, and left out with exit status 0.
+SERVER is redis, gearmand (one thread), gearmand-default or beanstalkd. It has a free loopback port
+and ends, by its id, with the program. In the words {port} and {pid} are the server's. To a figure
+that says of how many tasks it is, a line NAME-cpu-server is added: the server's CPU time for each.
+What is not installed is named, and left out with exit status 0.
 
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -19,6 +22,7 @@ COMMANDS = {
     "redis": ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "",
               "--appendonly", "no"],
     "gearmand": ["gearmand", "-t", "1", "-p", "{port}", "-L", "127.0.0.1", "-l", "stderr"],
+    "gearmand-default": ["gearmand", "-p", "{port}", "-L", "127.0.0.1", "-l", "stderr"],
     "beanstalkd": ["beanstalkd", "-l", "127.0.0.1", "-p", "{port}"],
 }
 # Debian puts some servers where only root looks.
@@ -62,6 +66,24 @@ def running(name):
             child.wait()
 
 
+def cpu_us(pid):
+    """Of all threads, user and system."""
+    with open("/proc/%d/stat" % pid, encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+def tell(text, spent_us):
+    """A program's lines, and what the server spent on their tasks."""
+    sys.stdout.write(text)
+    for line in text.splitlines():
+        figure = json.loads(line) if line.startswith("{") else {}
+        if "tasks" in figure:
+            print(json.dumps({"suite": figure["suite"], "name": figure["name"] + "-cpu-server",
+                              "who": figure["who"], "value": spent_us / figure["tasks"],
+                              "unit": "us"}))
+
+
 def main():
     name, words = sys.argv[1], sys.argv[2:]
     missing = not program(name) and name or not shutil.which(words[0]) and words[0]
@@ -69,7 +91,10 @@ def main():
         print("perf: skipped, not there: " + missing, file=sys.stderr)
         return 0
     with running(name) as (port, pid):
-        return subprocess.run([word.format(port=port, pid=pid) for word in words]).returncode
+        done = subprocess.run([word.format(port=port, pid=pid) for word in words],
+                              stdout=subprocess.PIPE, text=True, check=False)
+        tell(done.stdout, cpu_us(pid))
+    return done.returncode
 
 
 if __name__ == "__main__":
