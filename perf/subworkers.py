@@ -125,8 +125,13 @@ def who_is(count):
     return {0: "local", 1: "ours"}.get(count, "%d-subworkers" % count)
 
 
+NAMES = {"results": "echo", "call": "one-at-a-time"}
+
+
 def echo(build, case, count):
-    names = [(case, who_is(count))] + ([("two-workers", "ours")] if count == 2 else [])
+    names = [(NAMES[case], who_is(count))]
+    if case == "results" and count == 2:
+        names.append(("two-workers", "ours"))  # the same run, beside the peers
     with Place(build) as place:
         plane, workers = place.open(count, max(1, 2 // max(1, count)))
         place.load(case, "--seconds", "0.3")
@@ -139,7 +144,8 @@ def echo(build, case, count):
         for line in lines.values():
             say(line["name"].replace(case, name), who, line["value"], line["unit"])
         say(name + "-cpu-server", who, spent[0] / tasks, "us")
-        say(name + "-cpu-workers", who, sum(spent[1:]) / tasks, "us")
+        if workers:
+            say(name + "-cpu-workers", who, sum(spent[1:]) / tasks, "us")
         say(name + "-cpu-all", who, sum(spent) / tasks, "us")
 
 
