@@ -43,14 +43,28 @@ static const int64_t back_off_last_ns = 2 * FW_NS_PER_S;
 static const int64_t pipes_limit_ns = 4 * FW_NS_PER_S;
 static const int64_t native_again_ns = 60 * FW_NS_PER_S;
 static const int64_t idle_look_ns = 2 * FW_NS_PER_S;
+/* What a control plane had sent before it knew that we drain has come after that. */
+enum { DRAIN_LIMIT_MS = 1000, ON_THE_WAY_MS = 50 };
 
 /* ---- Waking and waiting ---- */
 
-static void wake_up(fw_uplink *uplink)
+static void ring(int event)
 {
     uint64_t one = 1;
-    while (write(uplink->wake, &one, sizeof one) < 0 && errno == EINTR)
+    while (write(event, &one, sizeof one) < 0 && errno == EINTR)
         ;
+}
+
+static void clear(int event)
+{
+    uint64_t count;
+    while (read(event, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+}
+
+static void wake_up(fw_uplink *uplink)
+{
+    ring(uplink->wake);
 }
 
 bool fw_uplink_is_stopping(const fw_uplink *uplink)
@@ -68,11 +82,8 @@ bool fw_uplink_wait(fw_uplink *uplink, fw_stream *const streams[], size_t count,
     for (size_t i = 0; i < count; i++)
         ready[1 + i] = (struct pollfd){.fd = streams[i]->fd, .events = fw_stream_wants(streams[i])};
     if (left > 0 && (uplink->leaving || !fw_uplink_is_stopping(uplink)) &&
-        poll(ready, 1 + count, (int)(left / FW_NS_PER_MS) + 1) > 0 && ready[0].revents != 0) {
-        uint64_t marks;
-        while (read(uplink->wake, &marks, sizeof marks) < 0 && errno == EINTR)
-            ;
-    }
+        poll(ready, 1 + count, (int)(left / FW_NS_PER_MS) + 1) > 0 && ready[0].revents != 0)
+        clear(uplink->wake);
     return left > 0 && (uplink->leaving || !fw_uplink_is_stopping(uplink));
 }
 
@@ -88,6 +99,10 @@ static void become(fw_uplink *uplink, fw_uplink_state state, const char *what)
     /* Relaxed: a state to be shown. */
     int before = fw_load_relaxed(&uplink->state);
     fw_store_relaxed(&uplink->state, (int)state);
+    if (state == FW_UPLINK_REGISTERED)
+        clear(uplink->heard);
+    else
+        ring(uplink->heard);
     if (before == (int)state && strcmp(uplink->told, what) == 0)
         return;
     snprintf(uplink->told, sizeof uplink->told, "%s", what);
@@ -226,6 +241,8 @@ static const char *take_answers(fw_uplink *uplink, const visit *v)
     while ((rc = fw_uplink_hear(uplink)) > 0) {
         if (is_another_one(uplink, v))
             return "the control plane is another run, registering again";
+        if (uplink->declining)
+            ring(uplink->heard);
     }
     if (rc == -FW_EINVAL)
         return uplink->why;
@@ -361,6 +378,8 @@ static void free_uplink(fw_uplink *uplink)
 {
     if (uplink->wake >= 0)
         close(uplink->wake);
+    if (uplink->heard >= 0)
+        close(uplink->heard);
     free((char *)(uintptr_t)uplink->config.worker_id);
     free((char *)(uintptr_t)uplink->config.control_plane);
     free((char *)(uintptr_t)uplink->config.discovery);
@@ -415,8 +434,9 @@ static int start(fw_uplink *uplink, char *error, size_t error_capacity, fw_net *
     snprintf(error, error_capacity, "out of memory");
     uplink->back_off_ns = back_off_first_ns;
     uplink->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    uplink->heard = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     fw_stream_init(&uplink->management, FW_SP_REQ0, ANSWER_MAX);
-    if (!take_config(uplink, config) || uplink->wake < 0)
+    if (!take_config(uplink, config) || uplink->wake < 0 || uplink->heard < 0)
         return -FW_ENOMEM;
     fw_net_set_link_ops(net, &link_ops);
     return start_thread(uplink);
@@ -433,7 +453,7 @@ int fw_uplink_start(fw_uplink **out, char *error, size_t error_capacity, fw_net 
     }
     uplink->net = net;
     uplink->ops = *ops;
-    uplink->wake = -1;
+    uplink->wake = uplink->heard = -1;
     int rc = start(uplink, error, error_capacity, net, config);
     if (rc == 0)
         *out = uplink;
@@ -447,6 +467,11 @@ void fw_uplink_drain(fw_uplink *uplink)
     /* Relaxed: the wake-up orders it. */
     fw_store_relaxed(&uplink->draining, true);
     wake_up(uplink);
+    if (fw_uplink_where(uplink) != FW_UPLINK_REGISTERED)
+        return;
+    struct pollfd heard = {.fd = uplink->heard, .events = POLLIN};
+    if (poll(&heard, 1, DRAIN_LIMIT_MS) > 0)
+        poll(NULL, 0, ON_THE_WAY_MS);
 }
 
 void fw_uplink_stop(fw_uplink *uplink, int64_t limit_ns)

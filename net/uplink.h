@@ -49,7 +49,8 @@ typedef struct fw_uplink_config {
 /* net: of the kind FW_NET_SUBWORKER, started. 0 or -FW_E... with a sentence. */
 int fw_uplink_start(fw_uplink **out, char *error, size_t error_capacity, fw_net *net,
                     const fw_uplink_config *config, const fw_uplink_ops *ops);
-/* Says so at once: the control plane gives nothing new (also a Python one). Any thread. */
+/* Says so at once: the control plane gives nothing new. A Python one has no way of taking back what
+ * is refused, so this waits until it knows, a second at most. Any thread, once. */
 void fw_uplink_drain(fw_uplink *uplink);
 /* Signs off (status inactive, and a goodbye on the pipe) and ends the thread; at most limit_ns. */
 void fw_uplink_stop(fw_uplink *uplink, int64_t limit_ns);

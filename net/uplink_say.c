@@ -117,6 +117,7 @@ int fw_uplink_tell(fw_uplink *uplink, const char *status, bool heartbeat, int64_
     } else {
         rc = send_request(uplink, (fw_span){text.data, text.len}, until_ns);
         uplink->asked = rc == 0;
+        uplink->declining = strcmp(status, "active") != 0;
     }
     fw_buffer_fini(&text);
     return rc;

@@ -18,7 +18,8 @@ struct fw_uplink {
     fw_net *net;
     fw_uplink_ops ops;
     fw_uplink_config config; /* its texts are ours */
-    int wake;                /* eventfd */
+    int wake;                /* eventfd: the thread has something to do */
+    int heard;               /* eventfd: the control plane knows that we drain, or there is none */
     pthread_t thread;
     /* The thread's. */
     fw_address peer;      /* the control plane's base address */
@@ -27,6 +28,7 @@ struct fw_uplink {
     uint32_t request; /* id of the last one sent */
     bool asked;       /* it has no answer yet */
     bool offering;    /* the last one had our native member */
+    bool declining;   /* the last one said inactive */
     bool leaving;     /* says its last words: stopping does not end waits any more */
     struct {
         bool native; /* the other members were told */
