@@ -198,6 +198,10 @@ void fw_work_python_failed(void *context, void *owner, fw_prio port, uint64_t le
     pthread_mutex_lock(&workers->lock);
     snprintf(unit->why, sizeof unit->why, "%s", why);
     pthread_mutex_unlock(&workers->lock);
+    /* Nothing more until it is heard of again. */
+    fw_rcu_read_lock();
+    fw_unit_pause(unit, true);
+    fw_rcu_read_unlock();
     if (task && sent)
         fw_dispatch_lose(workers->engine, task, lease);
     else if (task)

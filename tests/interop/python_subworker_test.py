@@ -5,6 +5,7 @@ Covers net/pylink.c.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import json
 import os
 import signal
 import sys
@@ -43,6 +44,23 @@ class PythonCase(Case):
     def held(self, text, gate="gate"):
         message = task("wait_for_file", self.path("log"), text, self.path(gate))
         return message, self.cp.begin(message)
+
+
+class Absent(PythonCase):
+    def test_one_that_is_not_there_is_not_asked_again(self):
+        gone = {"subworker_id": "gone", "address": tcp(self.cp.ports.spare(0)), "status": "active"}
+        answer = json.loads(harness.ask(self.cp.address(harness.REGISTRATION), gone))
+        self.assertEqual(answer["status"], "registered")
+        asked = self.cp.begin(task("add", 1, 2))
+        self.cp.wait_worker("gone", "draining")
+        self.assertFalse(asked.has_answer())
+        self.python("py1", "0.1.1")
+        self.assert_success(asked.answer(), 3)
+        for i in range(20):
+            self.assert_success(self.cp.run("add", i, 1), i + 1)
+        self.assertLessEqual(self.cp.workers()["gone"]["given"], 2)
+        harness.ask(self.cp.address(harness.REGISTRATION), {**gone, "heartbeat": True})
+        self.cp.wait_worker("gone")  # it is there again, it says
 
 
 class Each:
