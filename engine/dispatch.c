@@ -112,6 +112,12 @@ static void give(fw_dispatch *dispatch)
         if (dispatch->local_out_count > 0)
             fw_local_flush(dispatch, level);
     }
+#ifdef FW_CHECK
+    /* D2: who waits has no place. */
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        for (size_t i = 0; i < groups->active_count[level]; i++)
+            FW_ASSERT(!fw_place_choose(groups->active[level][i], level));
+#endif
 }
 
 static void show(fw_dispatch *dispatch)

@@ -7,6 +7,7 @@
  * the claim. SPDX-License-Identifier: Apache-2.0 */
 #include "engine/lanes.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -147,6 +148,14 @@ size_t fw_lanes_pull(fw_lanes *lanes, fw_prio level, fw_work *out, size_t max, s
         return 0;
     size_t want = known / share;
     return fw_ring_pop(&lane->ring, out, want == 0 ? 1 : want > max ? max : want);
+}
+
+void fw_lanes_put_back(fw_lanes *lanes, fw_prio level, fw_work work)
+{
+    FW_ASSERT((unsigned)level < FW_LEVELS);
+    while (fw_ring_push(&lanes->lane[level].ring, &work, 1) == 0)
+        sched_yield();
+    fw_lanes_raise(lanes, level);
 }
 
 bool fw_lanes_has_work(const fw_lanes *lanes, fw_prio level)

@@ -57,6 +57,9 @@ void fw_lanes_push_nodes(fw_lanes *lanes, fw_prio level, fw_work_node *const *no
 /* A thread of the pool; lock-free. Up to 1/share of what waits, at most max, at least one. 0:
  * nothing to be had. */
 size_t fw_lanes_pull(fw_lanes *lanes, fw_prio level, fw_work *out, size_t max, size_t share);
+/* A piece that was pulled goes to the end of the ring, before what is in the overflow. Waits if
+ * others have filled the ring meanwhile. The caller then notifies the parker. */
+void fw_lanes_put_back(fw_lanes *lanes, fw_prio level, fw_work work);
 /* True unless ring and overflow are empty; goes by claims. Any thread. */
 bool fw_lanes_has_work(const fw_lanes *lanes, fw_prio level);
 

@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/pool.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,9 +231,8 @@ size_t fw_pool_take_back(fw_pool *pool, fw_prio level, fw_work_node **nodes, siz
             nodes[count++] = work[i].argument;
             continue;
         }
-        /* There was room a moment ago, and threads make more. */
-        while (fw_pool_submit(pool, level, work[i]) != FW_OK)
-            sched_yield();
+        fw_lanes_put_back(&pool->lanes, level, work[i]);
+        fw_parker_notify(&pool->parker);
     }
     return count;
 }

@@ -129,6 +129,42 @@ static void full_is_an_outcome_and_bulk_takes_a_prefix(void **state)
     fw_pool_destroy(pool);
 }
 
+/* What waits can be had again: nodes in order, from ring and overflow; pieces stay. */
+static void nodes_are_taken_back(void **state)
+{
+    (void)state;
+    enum { ITEMS = 40 };
+    fw_pool_config config = config_of(1);
+    config.ring_size = 8;
+    config.node_run = run_node;
+    gate g;
+    fw_pool *pool = held_pool(&config, &g);
+    static item items[ITEMS];
+    fw_work_node *nodes[ITEMS];
+    fw_store_relaxed(&ran, 0);
+    assert_int_equal(fw_pool_submit(pool, FW_LOW, (fw_work){count_one, NULL}), FW_OK);
+    for (unsigned i = 0; i < ITEMS; i++) {
+        items[i] = (item){.producer = 0, .number = i};
+        nodes[i] = &items[i].node;
+    }
+    fw_pool_submit_nodes(pool, FW_LOW, nodes, ITEMS);
+    unsigned taken = 0;
+    for (unsigned tries = 0; fw_pool_has_waiting(pool, FW_LOW) && tries < ITEMS; tries++) {
+        size_t count = fw_pool_take_back(pool, FW_LOW, nodes, 5);
+        assert_true(count <= 5);
+        for (size_t i = 0; i < count; i++)
+            assert_ptr_equal(nodes[i], &items[taken + i].node);
+        taken += (unsigned)count;
+    }
+    assert_int_equal(taken, ITEMS);
+    assert_int_equal(fw_pool_take_back(pool, FW_HIGH, nodes, 5), 0);
+    assert_false(fw_pool_has_waiting(pool, FW_HIGH));
+    open_gate(&g);
+    fw_pool_stop(pool, true);
+    assert_int_equal(fw_load_relaxed(&ran), 1);
+    fw_pool_destroy(pool);
+}
+
 static void weights_share_the_thread(void **state)
 {
     (void)state;
@@ -304,6 +340,7 @@ int main(void)
         cmocka_unit_test(full_is_an_outcome_and_bulk_takes_a_prefix),
         cmocka_unit_test(weights_share_the_thread),
         cmocka_unit_test(aged_levels_move_up_but_not_above_critical),
+        cmocka_unit_test(nodes_are_taken_back),
         cmocka_unit_test(hooks_are_called),
         cmocka_unit_test(stop_without_drain_drops_what_waits),
         cmocka_unit_test(wrong_configurations_are_refused),
