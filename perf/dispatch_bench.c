@@ -1,14 +1,24 @@
-/* perf/dispatch_bench.c - what the dispatcher costs.
+/* perf/dispatch_bench.c - what the dispatcher costs: dispatch_bench WHAT ...; without: all of them.
  *
- * dispatch_bench decision PLACES NAMES: places of one slot, half of them busy; a task comes, is
- * given to a place and sent (`enqueue`), its run ends and the slot is free again (`end`).
- * dispatch_bench backlog PLACES NAMES: all are busy and tasks wait; a run ends, and the slot has
- * the next task at once (`refill`). dispatch_bench local direct|engaged: tasks that do nothing, in
- * batches of 64 from one producer, run by two task threads, straight from the lanes or by way of
- * the dispatcher. dispatch_bench elsewhere: tasks per second through one place of two slots, whose
- * results come back in batches from the thread that submits. Without arguments: all of them. One
- * JSON line a figure; instructions where the system counts them. SPDX-License-Identifier:
- * Apache-2.0 */
+ * decision PLACES NAMES: places of one slot, half of them busy; a task comes, is given to a place
+ * and sent (`enqueue`), its run ends and the slot is free again (`end`).
+ *
+ * backlog PLACES NAMES: all are busy and tasks wait; a task comes behind them (`enqueue-behind`), a
+ * run ends, and the slot has the next task at once (`refill`).
+ *
+ * local direct|engaged: tasks that do nothing, in batches of 64 from one producer, run by two task
+ * threads, straight from the lanes or by way of the dispatcher.
+ *
+ * elsewhere: tasks per second through one place of two slots, whose results come back in batches
+ * from the thread that submits.
+ *
+ * regroup: ms until a place is attached that knows one of eight names, of which many tasks wait in
+ * one line, and until it is detached. recall: ms until what waits in the pool's lanes has been
+ * taken back because the first place came.
+ *
+ * One JSON line a figure; instructions where the system counts them.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
@@ -23,7 +33,7 @@
 #include "base/rcu.h"
 #include "engine/dispatch.h"
 
-enum { ROUNDS = 200000, BATCH = 64, TASKS = 2000000, WAITING = 100000 };
+enum { ROUNDS = 200000, BATCH = 64, TASKS = 2000000, WAITING = 100000, BACKLOG = 900032 };
 
 typedef struct bench {
     fw_engine *engine;
@@ -58,7 +68,8 @@ static void send(void *context, void *owner, const fw_handout *handouts, size_t 
     }
 }
 
-static bench *open_bench(unsigned threads, bool local)
+static bench *open_bench_with(unsigned threads, bool local,
+                              fw_run (*how)(void *, fw_task *, unsigned))
 {
     bench *b = calloc(1, sizeof *b);
     fw_engine_config config = {
@@ -67,12 +78,17 @@ static bench *open_bench(unsigned threads, bool local)
         .bytes_max = (size_t)1 << 30,
         .tick_ns = FW_NS_PER_MS,
     };
-    fw_engine_ops ops = {.context = b, .run = run, .done = done};
+    fw_engine_ops ops = {.context = b, .run = how, .done = done};
     fw_dispatch_config dispatch = {.local = local, .prefetch = -1, .window_max = FW_WINDOW_MAX};
     fw_dispatch_ops places = {.context = b, .send = send};
     FW_ASSERT(b && fw_engine_create(&b->engine, &config, &ops) == 0);
     FW_ASSERT(fw_dispatch_init(b->engine, &dispatch, &places) == 0);
     return b;
+}
+
+static bench *open_bench(unsigned threads, bool local)
+{
+    return open_bench_with(threads, local, run);
 }
 
 static fw_task *make(bench *b, uint32_t name)
@@ -244,6 +260,75 @@ static void run_local(bool engaged)
     free(b);
 }
 
+static void show_ms(const char *what, int64_t start_ns)
+{
+    printf("{\"suite\":\"dispatch\",\"name\":\"%s\",\"who\":\"ours\",\"value\":%.5g,"
+           "\"unit\":\"ms\"}\n",
+           what, (double)(fw_now_ns() - start_ns) / (double)FW_NS_PER_MS);
+}
+
+static void fill(bench *b)
+{
+    fw_task *tasks[BATCH];
+    for (size_t i = 0; i < BACKLOG; i += BATCH) {
+        for (size_t j = 0; j < BATCH; j++)
+            tasks[j] = make(b, j % 8);
+        fw_engine_enqueue(b->engine, FW_NORMAL, tasks, BATCH);
+    }
+}
+
+static void regroup(void)
+{
+    bench *b = open_bench(1, false);
+    uint32_t owner = 0, number;
+    const uint32_t names[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    fw_place_config all = {
+        .owner = &owner, .names = names, .name_count = 8, .levels = 1 << FW_CRITICAL, .slots = 1};
+    fw_place_config one = {.owner = &owner,
+                           .names = names + 3,
+                           .name_count = 1,
+                           .levels = 1 << FW_CRITICAL,
+                           .slots = 1};
+    FW_ASSERT(fw_dispatch_attach(b->engine, &number, &all) == 0);
+    fill(b);
+    int64_t start_ns = fw_now_ns();
+    FW_ASSERT(fw_dispatch_attach(b->engine, &number, &one) == 0);
+    show_ms("regroup", start_ns);
+    start_ns = fw_now_ns();
+    fw_dispatch_detach(b->engine, number);
+    show_ms("regroup-back", start_ns);
+    fw_engine_destroy(b->engine);
+    free(b);
+}
+
+static fw_atomic(bool) hold;
+
+static fw_run run_held(void *context, fw_task *task, unsigned thread)
+{
+    while (fw_load_seq_cst(&hold))
+        sched_yield();
+    return run(context, task, thread);
+}
+
+static void recall(void)
+{
+    fw_store_seq_cst(&hold, true);
+    bench *b = open_bench_with(1, true, run_held);
+    uint32_t owner = 0, number;
+    fill(b);
+    fw_place_config place = {.owner = &owner, .levels = 1, .slots = 1};
+    int64_t start_ns = fw_now_ns();
+    FW_ASSERT(fw_dispatch_attach(b->engine, &number, &place) == 0);
+    fw_dispatch_stats stats;
+    do
+        fw_dispatch_snapshot(b->engine, &stats);
+    while (stats.waiting[FW_NORMAL] < BACKLOG - FW_BATCH_MAX);
+    show_ms("recall", start_ns);
+    fw_store_seq_cst(&hold, false);
+    fw_engine_destroy(b->engine);
+    free(b);
+}
+
 static void run_elsewhere(void)
 {
     bench *b = open_bench(1, false);
@@ -282,12 +367,18 @@ int main(int argc, char **argv)
         run_local(argc > 2 && strcmp(argv[2], "engaged") == 0);
     } else if (strcmp(what, "elsewhere") == 0) {
         run_elsewhere();
+    } else if (strcmp(what, "regroup") == 0) {
+        regroup();
+    } else if (strcmp(what, "recall") == 0) {
+        recall();
     } else {
         for (unsigned i = 0; i < 8; i++)
             decide(i & 1 ? 10000 : 10, i & 2 ? 8 : 1, i & 4);
         run_local(false);
         run_local(true);
         run_elsewhere();
+        regroup();
+        recall();
     }
     return 0;
 }
