@@ -1,13 +1,13 @@
 /* dispatch_stress_test.c - many submit, places come, pause and go, results, failures, returns and
  * refusals come back from several threads, tasks are cancelled and expire: afterwards each task was
  * done once and reclaimed once, and nothing waits or is in hand (D1, D2, D3 of engine/dispatch.h).
- * FW_SEED repeats a run's choices, FW_STRESS_TASKS sets how many tasks.
+ * FW_SEED repeats a run's choices; it goes on for FW_STRESS_SECONDS or FW_STRESS_TASKS.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 
 #include "dispatch_case.h"
 
-enum { SUBMITTERS = 2, COMPLETERS = 2, PLACES = 6, NAMES = 8, LOCAL_NAMES = 4, LIVE_MAX = 3000 };
+enum { SUBMITTERS = 2, COMPLETERS = 2, PLACES = 6, NAMES = 8, LOCAL_NAMES = 4, LIVE_MAX = 1000 };
 
 typedef struct spot {
     struct spot *next; /* of all that ever came */
@@ -29,7 +29,8 @@ typedef struct fair {
     fw_atomic(uint64_t) seed;
     pthread_mutex_t lock;
     letter *post; /* under the lock */
-    fw_atomic(unsigned) submitted;
+    int64_t until_ns;
+    fw_atomic(unsigned) submitted, submitting;
     fw_atomic(bool) closing;
 } fair;
 
@@ -82,7 +83,7 @@ static void *submit(void *argument)
 {
     fair *f = argument;
     uint64_t seed = new_seed(f);
-    for (unsigned i = 0; i < f->tasks; i++) {
+    for (unsigned i = 0; i < f->tasks && fw_now_ns() < f->until_ns; i++) {
         unsigned number = fw_add_seq_cst(&f->submitted, 1);
         probe_record *record = &f->records[number];
         record->again_max = (unsigned)(next_random(&seed) % 2);
@@ -94,6 +95,7 @@ static void *submit(void *argument)
         task->name = (uint32_t)(next_random(&seed) % NAMES);
         probe_submit(&f->p, task);
     }
+    fw_sub_seq_cst(&f->submitting, 1);
     fw_rcu_flush();
     return NULL;
 }
@@ -230,8 +232,7 @@ static void churn(fair *f)
 {
     uint64_t seed = new_seed(f);
     spot *present[PLACES] = {0}, *all = NULL;
-    unsigned tasks = SUBMITTERS * f->tasks;
-    while (fw_load_seq_cst(&f->submitted) < tasks) {
+    while (fw_load_seq_cst(&f->submitting) > 0) {
         uint64_t dice = next_random(&seed);
         spot **s = &present[(dice >> 50) % PLACES];
         if (!*s) {
@@ -247,6 +248,7 @@ static void churn(fair *f)
     for (unsigned i = 0; i < PLACES; i++)
         if (present[i])
             fw_dispatch_detach(f->p.engine, present[i]->number);
+    unsigned tasks = fw_load_seq_cst(&f->submitted);
     while (fw_load_seq_cst(&f->p.dones) < tasks) {
         spot *last = come(f, &all, 0, true);
         for (unsigned i = 0; i < 100 && fw_load_seq_cst(&f->p.dones) < tasks; i++)
@@ -259,11 +261,14 @@ static void churn(fair *f)
 
 static void open_fair(fair *f, bool local)
 {
-    const char *seed = getenv("FW_SEED"), *tasks = getenv("FW_STRESS_TASKS");
+    const char *seed = getenv("FW_SEED"), *tasks = getenv("FW_STRESS_TASKS"),
+               *seconds = getenv("FW_STRESS_SECONDS");
     *f = (fair){.local = local, .lock = PTHREAD_MUTEX_INITIALIZER};
     fw_store_relaxed(&f->seed, seed ? strtoull(seed, NULL, 0) : (uint64_t)fw_wall_ns());
     print_message("seed %llu\n", (unsigned long long)fw_load_relaxed(&f->seed));
     f->tasks = tasks ? (unsigned)strtoul(tasks, NULL, 10) : 15000;
+    f->until_ns = fw_now_ns() + (seconds ? strtol(seconds, NULL, 10) : 2) * FW_NS_PER_S;
+    fw_store_relaxed(&f->submitting, SUBMITTERS);
     f->records = calloc(SUBMITTERS * f->tasks, sizeof *f->records);
     assert_non_null(f->records);
     probe_open(&f->p, 2);
@@ -294,10 +299,11 @@ static void everything_at_once(bool local)
     fw_dispatch_snapshot(f.p.engine, &dispatch);
     assert_int_equal(dispatch.in_hand, 0);
     assert_int_equal(dispatch.places, 0);
-    for (unsigned i = 0; i < SUBMITTERS * f.tasks; i++)
+    unsigned submitted = fw_load_seq_cst(&f.submitted);
+    for (unsigned i = 0; i < submitted; i++)
         assert_int_equal(probe_dones(&f.records[i]), 1);
     probe_close(&f.p);
-    assert_int_equal(fw_load_seq_cst(&f.p.reclaims), SUBMITTERS * f.tasks);
+    assert_int_equal(fw_load_seq_cst(&f.p.reclaims), submitted);
     free(f.records);
 }
 
