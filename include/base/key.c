@@ -4,6 +4,7 @@
  * text. SPDX-License-Identifier: Apache-2.0 */
 #include "base/key.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
@@ -103,9 +104,8 @@ static uint64_t hex_of(uint32_t word)
 
 static void put_hex(char *out, uint32_t word)
 {
-    uint64_t characters = hex_of(word);
-    for (int i = 0; i < 8; i++)
-        out[i] = (char)(characters >> (56 - 8 * i));
+    uint64_t characters = htobe64(hex_of(word));
+    memcpy(out, &characters, sizeof characters);
 }
 
 void fw_key_format(char out[FW_UUID_TEXT], fw_key key)
