@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 
 _Static_assert(sizeof(fw_record) % 8 == 0, "extras follow at once");
 
@@ -56,7 +55,8 @@ static char *put(char *at, const char *bytes, size_t len)
     return at + len;
 }
 
-void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name)
+void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
+                     int64_t created_wall_ns)
 {
     FW_ASSERT(task->payload_bytes >= fw_record_size(s));
     fw_record *record = fw_record_of(task);
@@ -88,7 +88,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name)
     FW_ASSERT(at <= (char *)task->payload + task->payload_bytes);
     task->key = s->key;
     task->level = s->level;
-    task->created_wall_ns = fw_wall_ns();
+    task->created_wall_ns = created_wall_ns;
     /* Relaxed: published by admission. */
     fw_store_relaxed(&task->attempt, (uint16_t)(at_most_retries(s->retry_count) + 1));
     task->timeout_ns = s->timeout_ns;

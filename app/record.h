@@ -33,7 +33,8 @@ typedef struct fw_record {
 /* Bytes of payload a submission needs. */
 size_t fw_record_size(const fw_submission *submission);
 /* Fills the payload of a task that has fw_record_size bytes of it, and the task's own fields. */
-void fw_record_write(fw_task *task, const fw_submission *submission, const fw_name *name);
+void fw_record_write(fw_task *task, const fw_submission *submission, const fw_name *name,
+                     int64_t created_wall_ns);
 
 /* Borrowed from the task. */
 fw_record *fw_record_of(fw_task *task);
