@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
-enum { SEND_MAX = 128, ORDERS_MAX = FW_WINDOW_MAX };
+enum { SEND_MAX = 128, TAKE_MAX = 64, ORDERS_MAX = FW_WINDOW_MAX };
 
 /* Native subworkers watch the limit themselves; this is for one that does not answer. */
 static const int64_t native_margin_ns = 30 * FW_NS_PER_S;
@@ -29,8 +29,8 @@ static const int64_t quiet_max_ns = 100 * FW_NS_PER_MS;
 
 /* --- out --- */
 
-static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handout,
-                                   char id[FW_UUID_TEXT])
+/* id: for the text of an id that is a UUID; NULL where the key is enough. */
+static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handout, char *id)
 {
     fw_task *task = handout->task;
     return (fw_assignment){
@@ -39,7 +39,7 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
         .task =
             {
                 .key = task->key,
-                .id = fw_record_id(task, id),
+                .id = id || fw_record_of(task)->id_len ? fw_record_id(task, id) : (fw_span){0},
                 .name = fw_name_text(fw_names_at(workers->life->names, task->name)),
                 .args = fw_record_args(task),
                 .kwargs = fw_record_kwargs(task),
@@ -63,11 +63,10 @@ static void count_starts(fw_workers *workers, const fw_handout *handouts, size_t
 static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
 {
     fw_assignment items[SEND_MAX];
-    char ids[SEND_MAX][FW_UUID_TEXT];
     for (size_t at = 0; at < count;) {
         size_t n = 0;
         for (; n < SEND_MAX && at + n < count; n++)
-            items[n] = assignment_of(unit->workers, &handouts[at + n], ids[n]);
+            items[n] = assignment_of(unit->workers, &handouts[at + n], NULL);
         size_t sent = fw_link_assign(unit->link, items, n);
         for (size_t i = sent; i < n; i++) {
             /* The link is down, and its place will be detached; or there is no memory now. */
@@ -153,11 +152,9 @@ fw_dispatch_ops fw_work_dispatch_ops(fw_workers *workers)
 
 /* --- back --- */
 
-static void take(fw_workers *workers, uint32_t place, const fw_lease_result *item)
+/* task: claimed under the item's lease. */
+static void take(fw_workers *workers, fw_task *task, const fw_lease_result *item)
 {
-    fw_task *task = fw_dispatch_claim(workers->engine, place, item->lease);
-    if (!task)
-        return; /* late: another run counts, or the end is known already */
     if (item->returned) {
         fw_dispatch_return(workers->engine, task, item->lease,
                            item->why == FW_REFUSED_UNKNOWN_NAME);
@@ -168,12 +165,35 @@ static void take(fw_workers *workers, uint32_t place, const fw_lease_result *ite
     fw_dispatch_end(workers->engine, task, item->lease, success, item->ran_ns);
 }
 
+/* All are claimed first, so that what their ends will touch is fetched meanwhile. */
+static void take_some(fw_workers *workers, uint32_t place, const fw_lease_result *items,
+                      size_t count)
+{
+    fw_task *tasks[TAKE_MAX];
+    FW_ASSERT(count <= TAKE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        /* NULL: late; another run counts, or the end is known already. */
+        tasks[i] = fw_dispatch_claim(workers->engine, place, items[i].lease);
+        __builtin_prefetch(tasks[i], 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!tasks[i])
+            continue;
+        fw_engine_prefetch(workers->engine, tasks[i]->key);
+        fw_cache_prefetch(workers->life->cache, tasks[i]->key);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i])
+            take(workers, tasks[i], &items[i]);
+    }
+}
+
 void fw_work_results(void *context, void *owner, const fw_lease_result *items, size_t count)
 {
     fw_workers *workers = context;
     fw_unit *unit = owner;
-    for (size_t i = 0; i < count; i++)
-        take(workers, unit->place, &items[i]);
+    for (size_t at = 0; at < count; at += TAKE_MAX)
+        take_some(workers, unit->place, items + at, count - at < TAKE_MAX ? count - at : TAKE_MAX);
     fw_dispatch_flush(workers->engine);
     fw_net_flush(workers->life->net);
 }
@@ -183,7 +203,7 @@ void fw_work_python_result(void *context, void *owner, fw_prio port, const fw_le
     fw_workers *workers = context;
     fw_unit *unit = owner;
     (void)port;
-    take(workers, unit->place, result);
+    take_some(workers, unit->place, result, 1);
     fw_dispatch_flush(workers->engine);
     fw_net_flush(workers->life->net);
 }
