@@ -33,6 +33,18 @@ static const int64_t flush_after_ns = 50 * FW_NS_PER_US;
 static const int64_t flush_critical_after_ns = 10 * FW_NS_PER_US;
 static _Thread_local int64_t my_flush_ns, my_critical_flush_ns;
 
+/* Near enough for what is kept by the second, and a clock is not read for each end. */
+static int64_t about_now_ns(const fw_task *task)
+{
+    static _Thread_local int64_t my_wall_ns, my_now_ns;
+    int64_t wall_ns = fw_load_relaxed(&task->finished_wall_ns), since_ns = wall_ns - my_wall_ns;
+    if (since_ns < 0 || since_ns >= FW_NS_PER_MS) {
+        my_wall_ns = wall_ns;
+        my_now_ns = fw_now_ns();
+    }
+    return my_now_ns;
+}
+
 static void flush_in_time(fw_lifecycle *life, const fw_task *task)
 {
     int64_t now_ns = fw_load_relaxed(&task->finished_wall_ns);
@@ -377,7 +389,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     describe(&item, task, why, text, sizeof text);
     fw_result_view view = fw_view_of_item(&item);
     view.crashed = why == FW_ENDED_BY_RUN && my_crash;
-    fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, fw_now_ns());
+    fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, about_now_ns(task));
     count_end(life, task, why, item.status);
     if (FW_UNLIKELY(item.status == FW_FAILURE))
         bury(life, task, &item);
