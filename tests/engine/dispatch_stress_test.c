@@ -140,6 +140,8 @@ static void *complete(void *argument)
             sched_yield();
         free(l);
     }
+    /* What was dealt with last is told to nobody yet. */
+    fw_dispatch_flush(f->p.engine);
     fw_rcu_flush();
     return NULL;
 }
