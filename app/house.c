@@ -161,26 +161,32 @@ int fw_house_build_net(fw_house *house, const fw_net_config *config)
 
 /* --- serve --- */
 
+static void take_turn(fw_house *house, unsigned count, int64_t now_ns)
+{
+    fw_lifecycle_tick(&house->life, now_ns);
+    if (count % 4 == 0)
+        fw_cache_sweep(house->cache, now_ns);
+    house->turn(house->turn_context, count, now_ns);
+    fw_rcu_flush();
+}
+
 int fw_house_serve(fw_house *house, void (*turn)(void *context, unsigned count, int64_t now_ns),
                    void *context)
 {
     const struct timespec tick = {0, tick_ns};
+    house->turn = turn;
+    house->turn_context = context;
     for (unsigned count = 0;; count++) {
         int number = sigtimedwait(&ending_signals, NULL, &tick);
         if (number == SIGTERM || number == SIGINT)
             return number;
-        int64_t now_ns = fw_now_ns();
-        fw_lifecycle_tick(&house->life, now_ns);
-        if (count % 4 == 0)
-            fw_cache_sweep(house->cache, now_ns);
-        turn(context, count, now_ns);
-        fw_rcu_flush();
+        take_turn(house, count, fw_now_ns());
     }
 }
 
 /* --- end --- */
 
-/* Held while the watcher answers waits: afterwards it does not touch what is being taken down. */
+/* Held while the watcher takes its turn: afterwards it does not touch what is being taken down. */
 static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
 
 typedef struct watch {
@@ -188,13 +194,14 @@ typedef struct watch {
     const sigset_t *signals;
 } watch;
 
-/* While the main thread drains: a second signal ends the program at once, waits keep their limits,
- * and a thread that does not come back from a task keeps nobody alive. Never returns. */
+/* While the main thread drains: a second signal ends the program at once, turns go on (waits keep
+ * their limits, subworkers hear of us while they finish what they have), and a thread that does not
+ * come back from a task keeps nobody alive. Never returns. */
 static void *watch_the_end(void *argument)
 {
     const watch *w = argument;
     const struct timespec tick = {0, tick_ns};
-    for (;;) {
+    for (unsigned count = 0;; count++) {
         int number = sigtimedwait(w->signals, NULL, &tick);
         if (number == SIGTERM || number == SIGINT) {
             fw_log(FW_LOG_WARN, "stop.now", "second signal: ending at once");
@@ -204,7 +211,7 @@ static void *watch_the_end(void *argument)
         pthread_mutex_lock(&tick_lock);
         int64_t give_up_ns = w->house->give_up_ns;
         if (give_up_ns == 0)
-            fw_lifecycle_tick(&w->house->life, now_ns);
+            take_turn(w->house, count, now_ns);
         pthread_mutex_unlock(&tick_lock);
         if (give_up_ns != 0 && now_ns > give_up_ns) {
             fw_log(FW_LOG_WARN, "stop.limit", "a task does not come back from its call");

@@ -24,6 +24,9 @@ typedef struct fw_house {
     fw_net *net;
     fw_atomic(int) draining;
     int64_t give_up_ns; /* when the watcher ends a program that does not end; 0: not yet */
+    /* What goes on until nothing is left to be finished; given to fw_house_serve. */
+    void (*turn)(void *context, unsigned count, int64_t now_ns);
+    void *turn_context;
 } fw_house;
 
 /* Says why the program cannot start; returns code. */
@@ -36,7 +39,7 @@ int fw_house_build_engine(fw_house *house, const fw_cache_config *cache);
 int fw_house_build_net(fw_house *house, const fw_net_config *config);
 
 /* Calls turn about every 50 ms until SIGTERM or SIGINT, which it returns. turn gets a count and the
- * time. */
+ * time; while fw_house_drain waits it is called too, on another thread. */
 int fw_house_serve(fw_house *house, void (*turn)(void *context, unsigned count, int64_t now_ns),
                    void *context);
 /* No new tasks; finishes what runs and waits, at most settings->shutdown_timeout. Does not return
