@@ -151,24 +151,29 @@ void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why
 }
 
 /* A crash in isolation of a task that had lost a worker before is another loss (app/work.c). The
- * claim of its lease makes us the only one who writes. */
-static bool is_forgiven(fw_lifecycle *life, fw_task *task, int why)
+ * claim of its lease makes us the only one who writes. => false: it is an end like others. */
+static bool is_loss(fw_task *task, int why)
 {
     fw_atomic(uint8_t) *losses = &fw_record_of(task)->losses;
     /* Relaxed: one writer at a time. */
     uint8_t before = fw_load_relaxed(losses);
-    if (why != FW_ENDED_BY_RUN || !my_crash || before == 0 || before >= life->losses_max)
+    if (why != FW_ENDED_BY_RUN || !my_crash || before == 0)
         return false;
-    fw_store_relaxed(losses, (uint8_t)(before + 1));
-    return before + 1u < life->losses_max;
+    if (before < UINT8_MAX)
+        fw_store_relaxed(losses, (uint8_t)(before + 1));
+    return true;
 }
 
 /* The wire's five fields: wait delay * backoff^n after the n-th failure, at most the maximum, while
- * retries are left. A lost worker is nobody's failure. */
+ * retries are left. A lost worker is nobody's failure, and too many of them are the end. */
 int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
 {
-    if (is_forgiven(context, task, why))
-        return fw_now_ns() + 1;
+    const fw_lifecycle *life = context;
+    if (is_loss(task, why)) {
+        /* Relaxed: as there. */
+        return fw_load_relaxed(&fw_record_of(task)->losses) < life->losses_max ? fw_now_ns() + 1
+                                                                               : 0;
+    }
     const fw_record_extras *extras = fw_record_extras_of(task);
     /* Relaxed: changed between runs only. */
     int failures = fw_load_relaxed(&task->attempt) - fw_load_relaxed(&fw_record_of(task)->losses);

@@ -126,8 +126,7 @@ static bool lost(void *context, fw_task *task, void *place_owner)
     if (losses < UINT8_MAX)
         fw_store_relaxed(&record->losses, (uint8_t)++losses);
     /* Relaxed: a flag that only shortens the way. */
-    if (!fw_load_relaxed(&workers->closing) &&
-        losses < (unsigned)workers->house->settings->losses_max)
+    if (!fw_load_relaxed(&workers->closing) && losses < workers->life->losses_max)
         return true;
     char why[sizeof unit->why];
     pthread_mutex_lock(&workers->lock);
