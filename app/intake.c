@@ -244,9 +244,16 @@ void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count
     accept_all(context, items, count, NULL);
 }
 
+typedef struct revival {
+    fw_lifecycle *life;
+    bool done;
+} revival;
+
+/* What finds no room stays among the dead. */
 static void submit_again(void *context, const fw_dead_task *dead)
 {
-    fw_lifecycle *life = context;
+    revival *r = context;
+    fw_lifecycle *life = r->life;
     fw_submission s = {
         .key = dead->key,
         .id = dead->id,
@@ -264,16 +271,23 @@ static void submit_again(void *context, const fw_dead_task *dead)
         .level = dead->level,
         .reply = {.form = FW_REPLY_NONE},
     };
+    fw_task *task = fw_engine_alloc(life->engine, fw_record_size(&s));
+    if (!task) {
+        (void)fw_dead_add(life->dead, dead);
+        return;
+    }
     /* Its old end would be its answer. */
     fw_rcu_read_lock();
     fw_cache_remove(life->cache, s.key);
     fw_rcu_read_unlock();
-    accept_all(life, &s, 1, NULL);
+    accept_all(life, &s, 1, &task);
+    r->done = true;
 }
 
 bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key)
 {
-    return life->dead && fw_dead_take(life->dead, key, submit_again, life);
+    revival r = {life, false};
+    return life->dead && fw_dead_take(life->dead, key, submit_again, &r) && r.done;
 }
 
 /* Memory for all, or for none. */
