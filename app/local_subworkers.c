@@ -11,14 +11,19 @@
 #include "app/setting_table.h"
 #include "base/assert.h"
 
-enum { WORDS_MAX = 64, TEXTS_MAX = 32, TEXT_MAX = 4096 };
-
 /* What the control plane was told by flags, a subworker of its own has to be told as well. */
 static const char *const inherited[] = {
     "task-modules", "module-path", "task-timeout", "shutdown-timeout", "payload-max",
     "isolate",      "transport",   "stack-size",   "ring-size",        "spin",
     "batch",        "log-level",   "log-format",   "tls-ca",           "tls-cert",
     "tls-key",      "tls-verify",
+};
+
+enum {
+    INHERITED = sizeof inherited / sizeof inherited[0],
+    TEXTS_MAX = 2 * INHERITED + 2,  /* with the id and the number of threads */
+    WORDS_MAX = 2 * INHERITED + 16, /* with what every child is told */
+    TEXT_MAX = 4096
 };
 
 typedef struct words {
@@ -74,7 +79,7 @@ int fw_local_subworkers_start(fw_supervisor **out, const fw_settings *s, const c
     add(w, "--base-address", "tcp://127.0.0.1:0");
     add(w, "--threads", threads);
     add(w, "--worker-concurrency", "auto");
-    for (size_t i = 0; i < sizeof inherited / sizeof inherited[0]; i++)
+    for (size_t i = 0; i < INHERITED; i++)
         add_inherited(w, s, inherited[i]);
     fw_supervisor_config config = {
         .noun = "subworker", .argv = w->word, .count = (unsigned)s->local_subworkers};
