@@ -1,7 +1,8 @@
 /* app/unit.c - units: attached when their wires are up, ended once, freed by the main thread.
  *
- * Key invariants: U1 a unit that is not DOWN is in its bucket; U2 a unit is freed when it is DOWN,
- * the dispatcher has none of its places, and a grace period has passed since it left its bucket;
+ * Key invariants: U1 a unit that is not DOWN is in its bucket; U2 a unit is freed, and its link
+ * closed, when it is DOWN, the dispatcher has none of its places, and a grace period has passed
+ * since it left its bucket;
  * U3 dispatcher and links are not called with the lock held where they could call back.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/worker_unit.h"
@@ -134,9 +135,17 @@ void fw_unit_end(fw_unit *unit, const char *why)
 void fw_unit_attach(fw_unit *unit)
 {
     fw_workers *workers = unit->workers;
-    int rc = attach_place(unit);
     pthread_mutex_lock(&workers->lock);
     bool down = unit->state == FW_UNIT_DOWN;
+    /* Relaxed: under the lock. Ours until we are through: it is not reaped meanwhile. */
+    if (!down)
+        fw_add_relaxed(&unit->attached, 1);
+    pthread_mutex_unlock(&workers->lock);
+    if (down)
+        return;
+    int rc = attach_place(unit);
+    pthread_mutex_lock(&workers->lock);
+    down = unit->state == FW_UNIT_DOWN;
     if (!down)
         unit->state = FW_UNIT_UP;
     pthread_mutex_unlock(&workers->lock);
@@ -144,6 +153,11 @@ void fw_unit_attach(fw_unit *unit)
         detach(unit);
     else if (rc < 0)
         fw_unit_end(unit, fw_strerror(rc));
+    /* Relaxed: a flag. It may have been set while there was no place yet. */
+    else if (fw_load_relaxed(&unit->held))
+        fw_unit_pause(unit, true);
+    /* [unit-attached] release: we are through with the unit. */
+    fw_sub_acq_rel(&unit->attached, 1);
 }
 
 void fw_unit_up(void *context, void *owner)
@@ -179,9 +193,15 @@ void fw_unit_beat(void *context, void *owner, const fw_beat *beat)
     fw_workers *workers = context;
     fw_unit *unit = owner;
     fw_registry_touch(workers->registry, (fw_span){unit->id, strlen(unit->id)}, fw_now_ns());
-    /* Relaxed: a flag to be shown; one pipe, so one beat at a time. */
-    if (beat->draining != fw_load_relaxed(&unit->draining))
-        fw_unit_pause(unit, beat->draining);
+    /* Relaxed, all: flags; one pipe, so one beat at a time. Whoever was asked to drain still does
+     * after a cut wire, or when we have been started again. */
+    if (!unit->heard && beat->draining)
+        fw_store_relaxed(&unit->held, true);
+    unit->heard = true;
+    /* A beat that was on its way when it was asked says that it does not. */
+    bool paused = beat->draining || fw_load_relaxed(&unit->held);
+    if (paused != fw_load_relaxed(&unit->draining))
+        fw_unit_pause(unit, paused);
 }
 
 /* --- the end --- */
@@ -192,7 +212,8 @@ void fw_unit_free(fw_unit *unit)
     free(unit);
 }
 
-/* Frees what is down and out of everybody's hands. */
+/* Frees what is down and out of everybody's hands. A link is closed only then, too: until the
+ * dispatcher has seen that the place is gone it may still send there. Nobody attaches any more. */
 void fw_unit_reap(fw_workers *workers)
 {
     pthread_mutex_lock(&workers->lock);
@@ -204,14 +225,12 @@ void fw_unit_reap(fw_workers *workers)
     fw_rcu_barrier();
     while (unit) {
         fw_unit *next = unit->next_dead;
-        if (unit->link)
-            fw_link_close(unit->link);
-        if (unit->pylink)
-            fw_pylink_close(unit->pylink);
-        unit->link = NULL;
-        unit->pylink = NULL;
         /* [unit-attached] acquire: the dispatcher is through with it. */
         if (fw_load_acquire(&unit->attached) == 0) {
+            if (unit->link)
+                fw_link_close(unit->link);
+            if (unit->pylink)
+                fw_pylink_close(unit->pylink);
             fw_unit_free(unit);
         } else {
             pthread_mutex_lock(&workers->lock);

@@ -90,6 +90,13 @@ static const char *open_unit(fw_workers *workers, const fw_registration *r)
     if (!unit)
         return "no memory";
     pthread_mutex_lock(&workers->lock);
+    /* Whoever registers twice at once opens one; and at the end none is opened any more. */
+    bool late = fw_unit_find(workers, r->id) || fw_load_relaxed(&workers->closing);
+    if (late) {
+        pthread_mutex_unlock(&workers->lock);
+        fw_unit_free(unit);
+        return "busy with this id, try again";
+    }
     if (unit->native) {
         fw_link_config config = {.id = {unit->id, strlen(unit->id)},
                                  .epoch = {unit->epoch, strlen(unit->epoch)},
@@ -128,6 +135,19 @@ static bool is_same(const fw_unit *unit, const fw_registration *r)
     return strlen(mine) == theirs.len && memcmp(mine, theirs.ptr, theirs.len) == 0;
 }
 
+/* Two live processes under one id would throw each other out for ever, and the tasks with them. One
+ * that has died or gone silent is ended by its link. In a read section. */
+static bool is_taken(fw_workers *workers, const fw_registration *r)
+{
+    const fw_unit *unit = fw_unit_find(workers, r->id);
+    if (!unit || !unit->native || is_same(unit, r))
+        return false;
+    pthread_mutex_lock(&workers->lock);
+    bool up = unit->state == FW_UNIT_UP;
+    pthread_mutex_unlock(&workers->lock);
+    return up;
+}
+
 /* => what is wrong, or NULL. In a read section. */
 static const char *admit(fw_workers *workers, const fw_registration *r)
 {
@@ -154,6 +174,7 @@ void fw_workers_note(fw_workers *workers, const fw_registration *r)
     fw_registration registration = *r;
     if (transport == FW_TRANSPORT_COMPAT)
         registration.offer.present = false;
+    fw_rcu_read_lock();
     if (transport == FW_TRANSPORT_NATIVE && !r->offer.present)
         wrong = "this control plane takes native subworkers only (FASTWORKER_TRANSPORT)";
     /* [workers-open] acquire: what the network calls. */
@@ -162,10 +183,11 @@ void fw_workers_note(fw_workers *workers, const fw_registration *r)
     /* Relaxed: whoever registers at this moment is early or late. */
     else if (fw_load_relaxed(&workers->closing))
         wrong = "control plane is shutting down";
+    else if (is_taken(workers, &registration))
+        wrong = "another process of this id is connected";
     else if (fw_registry_note(workers->registry, error, sizeof error, &registration, fw_now_ns()) <
              0)
         wrong = error;
-    fw_rcu_read_lock();
     if (!wrong)
         wrong = admit(workers, &registration);
     fw_rcu_read_unlock();
@@ -388,15 +410,29 @@ static void close_one(fw_unit *unit, int64_t now_ns)
     fw_unit_end(unit, "control plane is shutting down");
 }
 
+static bool have_all_gone(fw_workers *workers)
+{
+    fw_dispatch_flush(workers->engine);
+    fw_unit_reap(workers);
+    pthread_mutex_lock(&workers->lock);
+    bool gone = !workers->dead;
+    pthread_mutex_unlock(&workers->lock);
+    return gone;
+}
+
 void fw_workers_close(fw_workers *workers)
 {
-    /* Relaxed: who comes now is refused, or closed by the loop. */
+    const struct timespec pause = {0, FW_NS_PER_MS};
+    pthread_mutex_lock(&workers->lock);
+    /* Relaxed: who opens a unit looks at it under the lock. */
     fw_store_relaxed(&workers->closing, true);
+    pthread_mutex_unlock(&workers->lock);
     fw_rcu_read_lock();
     each_unit(workers, close_one, 0);
     fw_rcu_read_unlock();
-    fw_dispatch_flush(workers->engine);
-    fw_unit_reap(workers);
+    /* Another thread may have the dispatcher's duty, and take a moment. */
+    while (!have_all_gone(workers))
+        nanosleep(&pause, NULL);
 }
 
 void fw_workers_destroy(fw_workers *workers)
