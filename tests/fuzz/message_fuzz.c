@@ -54,6 +54,43 @@ static void read_tasks(fw_span message, fw_scratch *scratch)
     FW_ASSERT(count == tasks.count);
 }
 
+/* What is well-formed is bounded, and says the same when it is written and read again. */
+static void check_offer(const fw_native_offer *offer, fw_scratch *scratch)
+{
+    fw_buffer out = {0};
+    fw_native_offer again;
+    fw_native_tasks walk = fw_native_tasks_of(offer);
+    fw_span name;
+    size_t names = 0;
+    for (; fw_native_tasks_next(&walk, &name); names++)
+        FW_ASSERT(name.len > 0 && name.len <= FW_ID_MAX && !memchr(name.ptr, 0, name.len));
+    FW_ASSERT(names <= offer->task_count && offer->beat_ns >= 0);
+    if (!offer->present)
+        return;
+    fw_json_write_native(&out, offer);
+    fw_json_native_read(&again, scratch, fw_json_parse((fw_span){out.data, out.len}));
+    FW_ASSERT(again.present && again.version == offer->version && again.slots == offer->slots);
+    FW_ASSERT(again.task_count == offer->task_count && again.beat_ns == offer->beat_ns);
+    FW_ASSERT(again.epoch.len == offer->epoch.len &&
+              memcmp(again.epoch.ptr, offer->epoch.ptr, again.epoch.len) == 0);
+    fw_buffer_fini(&out);
+}
+
+static void read_registrations(fw_span message, fw_scratch *scratch)
+{
+    fw_registration registration;
+    fw_complaint complaint;
+    fw_native_offer offer;
+    fw_span error;
+    if (fw_json_registration_read(&registration, &complaint, scratch, message, &from) < 0)
+        check_complaint(&complaint);
+    else
+        check_offer(&registration.offer, scratch);
+    int rc = fw_json_registration_answer_read(&offer, &error, scratch, message);
+    FW_ASSERT(rc == 0 || rc == -FW_EINVAL || rc == -FW_EPROTO);
+    check_offer(&offer, scratch);
+}
+
 static void read_answers(fw_span message, fw_scratch *scratch)
 {
     fw_result_view view;
@@ -80,13 +117,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     fw_span message = {(const char *)data, len}, address, callback_data;
     fw_scratch scratch = {0};
     fw_query query;
-    fw_registration registration;
     fw_complaint complaint;
     read_tasks(message, &scratch);
     if (fw_json_query_read(&query, &complaint, &scratch, message, &from) < 0)
         check_complaint(&complaint);
-    if (fw_json_registration_read(&registration, &complaint, &scratch, message, &from) < 0)
-        check_complaint(&complaint);
+    read_registrations(message, &scratch);
     fw_json_callback_read(&address, &callback_data, &scratch, message);
     read_answers(message, &scratch);
     fw_scratch_fini(&scratch);
