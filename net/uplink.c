@@ -362,9 +362,11 @@ static void *run(void *argument)
             uplink->trouble_since_ns = uplink->native_due_ns = 0;
         if (fw_uplink_is_stopping(uplink))
             break;
-        become(uplink, FW_UPLINK_SEEKING, uplink->why);
-        rest(uplink, uplink->back_off_ns);
+        /* One that only lacks pipes so far is registered, and tried for a while without a word. */
         bool troubled = uplink->trouble_since_ns != 0;
+        if (!troubled)
+            become(uplink, FW_UPLINK_SEEKING, uplink->why);
+        rest(uplink, uplink->back_off_ns);
         uplink->back_off_ns =
             earlier(2 * uplink->back_off_ns, troubled ? pipes_limit_ns / 8 : back_off_last_ns);
     }

@@ -203,6 +203,19 @@ class Words(WordsCase):
         self.assertFalse(found.has_ended())
 
 
+class Blocked(Case):
+    def test_C_174_our_subworker_falls_back_to_requests(self):
+        """What the control plane tells of its own host leads nowhere from here."""
+        ports = Ports()
+        cp = self.plane("--no-local", "--advertise-address", f"tcp://192.0.2.1:{ports.base}",
+                        ports=ports, modules=())
+        worker = self.subworker(cp, "sw1", wait=False)
+        wait_until(lambda: "without pipes" in worker.text(), "it registers without them")
+        for level in harness.PRIORITIES:
+            self.assert_success(cp.run("process_id", priority=level), worker.pid)
+        self.assertFalse(cp.workers()["sw1"]["native"])
+
+
 class OtherPort(Case):
     def test_C_092_two_ports_for_registrations(self):
         ports = Ports()
