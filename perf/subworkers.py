@@ -3,7 +3,8 @@
     results N     echo of 64 bytes, 4096 in flight, results back to the client, through N
                   subworkers that share two threads (at least one each); 0: run locally
     call N        one task at a time
-    busy US N     tasks that burn US microseconds, 64 in flight, through N subworkers of one thread
+    busy US N     tasks that burn US microseconds, 64 in flight, through N subworkers of one thread;
+                  with a third word, off, nothing is sent ahead
     kill WHAT     a subworker with 100 tasks in hand is killed; when has an idle one begun them?
                   WHAT is ahead (2 run, 98 were sent ahead) or running (100 threads)
 
@@ -104,12 +105,12 @@ class Place:
         listed = json.loads(done.stdout)["workers"] if done.returncode == 0 else []
         return {w["id"]: w for w in listed if w["state"] == "active"}
 
-    def open(self, count, threads):
+    def open(self, count, threads, prefetch="auto"):
         """The control plane and so many subworkers; with none it runs the tasks itself."""
         if count == 0:
             plane = self.plane("--task-modules", self.modules, "--threads", str(threads))
             return plane, []
-        plane = self.plane("--no-local")
+        plane = self.plane("--no-local", "--prefetch", prefetch)
         return plane, [self.subworker("sw%d" % i, threads) for i in range(count)]
 
     def client(self, *words):
@@ -149,13 +150,14 @@ def echo(build, case, count):
         say(name + "-cpu-all", who, sum(spent) / tasks, "us")
 
 
-def busy(build, us, count):
+def busy(build, us, count, prefetch="auto"):
     with Place(build) as place:
-        place.open(count, 1)
+        place.open(count, 1, prefetch)
         words = ["results", "--task", "spin", "--args", "[%d]" % us, "--in-flight", "64"]
         place.load(*words, "--seconds", "0.3")
         rate = place.load(*words)["results"]["value"]
-    say("busy-%d-us" % us, who_is(count), rate * us / 1e4, "% of a slot")
+    who = who_is(count) if prefetch == "auto" else "without-prefetch"
+    say("busy-%d-us" % us, who, rate * us / 1e4, "% of a slot")
 
 
 def stamps(log):
@@ -201,7 +203,7 @@ def main():
     if case in ("results", "call"):
         echo(build, case, int(words[0]))
     elif case == "busy":
-        busy(build, int(words[0]), int(words[1]))
+        busy(build, int(words[0]), int(words[1]), *words[2:])
     elif case == "kill":
         killed(build, words[0])
     else:
