@@ -122,7 +122,8 @@ int fw_address_resolve(fw_endpoint *out, const char **reason, const fw_address *
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)address->port)};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6,
                                .sin6_port = htons((uint16_t)address->port)};
-    *out = (fw_endpoint){.len = 0};
+    *out = (fw_endpoint){.tls = address->tls};
+    memcpy(out->host, address->host, sizeof(out->host));
     if (inet_pton(AF_INET, address->host, &four.sin_addr) == 1) {
         memcpy(&out->socket, &four, sizeof(four));
         out->len = sizeof(four);

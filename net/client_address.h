@@ -22,7 +22,10 @@ typedef struct fw_address {
     bool tls;
 } fw_address;
 
+/* For TLS the name that the certificate has to bear comes along. */
 typedef struct fw_endpoint {
+    bool tls;
+    char host[FW_HOST_MAX + 1];
     struct sockaddr_storage socket;
     socklen_t len;
 } fw_endpoint;

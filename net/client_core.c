@@ -266,6 +266,8 @@ void fw_client_destroy(fw_client *c)
         close(c->epoll);
     if (c->timer >= 0)
         close(c->timer);
+    fw_tls_destroy(c->tls);
+    free(c->token);
     pthread_cond_destroy(&c->turn);
     pthread_mutex_destroy(&c->lock);
     free(c);

@@ -17,6 +17,7 @@
 
 #include "net/client_result.h"
 #include "net/client_stream.h"
+#include "net/frame.h"
 #include "net/message.h"
 
 /* A thread that waits for answers. On its stack; touched under the lock. */
@@ -91,6 +92,8 @@ struct fw_client {
     int retries;
     size_t in_flight_max;
     const fw_client_mode *mode;
+    fw_tls *tls; /* NULL: not needed, so far */
+    char *token; /* owned; NULL: none */
     int epoll, timer;
     pthread_mutex_t lock;
     pthread_cond_t turn; /* the leader's place is free, or somebody was answered */
@@ -140,6 +143,17 @@ void fw_client_destroy(fw_client *c);
 int fw_client_dial(fw_stream *stream, const fw_address *address, int64_t deadline_ns);
 /* Exchanges one request on a stream that is ready; *reply lies in the stream's input. */
 int fw_client_ask(fw_stream *stream, fw_span *reply, fw_span body, int64_t deadline_ns);
+/* net/client_secrets.c. The token that is to be told. 0 or -FW_EINVAL. */
+int fw_client_take_token(fw_client *c, const fw_client_options *options);
+/* Sets up TLS, if c->address asks for it. 0 or -FW_E.... */
+int fw_client_secure(fw_client *c, const fw_client_options *options);
+/* A HELLO with the token. Its length; 0: no room (2 KiB will do). */
+size_t fw_client_write_hello(const fw_client *c, unsigned char *out, size_t capacity,
+                             uint64_t message_max);
+/* Says HELLO to a control plane that understands it, and waits for the answer, whose texts are not
+ * kept. where: the address, for people. */
+int fw_client_introduce(const fw_client *c, fw_stream *stream, const char *where, fw_hello *hello,
+                        uint64_t message_max, int64_t deadline_ns);
 /* Listens for announcements. *native: 1 told so, -1 not known. */
 int fw_client_discover(fw_address *out, int *native, const fw_address *discovery,
                        int64_t deadline_ns);

@@ -82,10 +82,12 @@ static void fail(fw_client *c, fw_completions *out, fw_line *line, int err, cons
 
 /* --- the line --- */
 
-void fw_line_init(fw_line *line, const fw_address *address, const fw_endpoint *endpoint)
+void fw_line_init(fw_line *line, const fw_address *address, const fw_endpoint *endpoint,
+                  const fw_tls *tls)
 {
     *line = (fw_line){.address = *address, .endpoint = *endpoint};
     fw_stream_init(&line->stream, FW_SP_REQ0, MESSAGE_MAX);
+    line->stream.tls = tls;
 }
 
 static fw_errand *release_open(fw_line *line)

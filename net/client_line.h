@@ -63,7 +63,9 @@ bool fw_errand_is_wanted(const fw_errand *errand);
 /* Gives the taker its answer or answers; the errand stays. */
 void fw_errand_answer(fw_client *c, fw_completions *out, fw_errand *errand, fw_answer answer);
 
-void fw_line_init(fw_line *line, const fw_address *address, const fw_endpoint *endpoint);
+/* tls: for addresses tls+tcp://, or NULL. */
+void fw_line_init(fw_line *line, const fw_address *address, const fw_endpoint *endpoint,
+                  const fw_tls *tls);
 void fw_line_fini(fw_line *line);
 void fw_line_append(fw_line *line, fw_errand *errand);
 /* Does what can be done now without waiting, apart from reading. */

@@ -16,12 +16,16 @@ int fw_manage(fw_client *c, const char *request, char **answer)
 {
     fw_stream stream;
     fw_span reply;
+    fw_hello hello;
     FW_ASSERT(c && request && answer);
     fw_address address = c->address;
     int64_t deadline_ns = fw_now_ns() + c->timeout_ns;
     address.port += MANAGEMENT_OFFSET;
     fw_stream_init(&stream, FW_SP_REQ0, ANSWER_MAX);
+    stream.tls = c->tls;
     int rc = fw_client_dial(&stream, &address, deadline_ns);
+    if (rc == 0 && c->token && fw_client_is_native(c))
+        rc = fw_client_introduce(c, &stream, c->address_text, &hello, ANSWER_MAX, deadline_ns);
     if (rc == 0)
         rc = fw_client_ask(&stream, &reply, (fw_span){request, strlen(request)}, deadline_ns);
     if (rc == 0) {

@@ -21,7 +21,7 @@
 
 enum {
     MESSAGE_MAX = 64 * 1024 * 1024, /* of what is read */
-    HELLO_BYTES = 1024,
+    HELLO_BYTES = 2048,
     FRAMES_AHEAD = 2, /* frames unanswered before requests gather */
     PARTS = 16
 };
@@ -48,22 +48,18 @@ static fw_native *native_of(fw_client *c)
 
 /* --- the connection --- */
 
-static size_t write_hello(unsigned char *out, size_t capacity)
+static void take_limits(fw_native *n, const fw_hello *hello)
 {
-    const char *token = getenv("FASTWORKER_TOKEN");
-    fw_hello hello = {.software = {"fastworker/" FW_VERSION, sizeof("fastworker/" FW_VERSION) - 1},
-                      .message_max = MESSAGE_MAX};
-    if (token != NULL && strlen(token) <= HELLO_BYTES / 2)
-        hello.token = (fw_span){token, strlen(token)};
-    return fw_frame_write_hello(out, capacity, &hello);
+    if (hello->message_max > 2 * FW_FRAME_TARGET)
+        n->frames.bytes_max =
+            (hello->message_max < MESSAGE_MAX ? (size_t)hello->message_max : MESSAGE_MAX) - 256;
 }
 
 static void take_hello(fw_native *n, fw_span extras)
 {
     fw_hello hello;
-    if (fw_frame_read_hello(&hello, extras) == 0 && hello.message_max > 2 * FW_FRAME_TARGET)
-        n->frames.bytes_max =
-            (hello.message_max < MESSAGE_MAX ? (size_t)hello.message_max : MESSAGE_MAX) - 256;
+    if (fw_frame_read_hello(&hello, extras) == 0)
+        take_limits(n, &hello);
 }
 
 static void broken(fw_client *c, fw_completions *out);
@@ -119,10 +115,11 @@ static void native_tick(fw_client *c, fw_completions *out)
 }
 
 /* A connection has just become ready: introduce ourselves, then send what is unanswered. */
-static bool greet(fw_native *n)
+static bool greet(const fw_client *c, fw_native *n)
 {
     unsigned char hello[FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES + HELLO_BYTES];
-    size_t len = write_hello(hello + FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES, HELLO_BYTES);
+    size_t len = fw_client_write_hello(c, hello + FW_SP_LENGTH_BYTES + FW_SP_WORD_BYTES,
+                                       HELLO_BYTES, MESSAGE_MAX);
     FW_ASSERT(len > 0);
     fw_sp_length_write(hello, FW_SP_WORD_BYTES + len);
     fw_sp_word_write(hello + FW_SP_LENGTH_BYTES, HELLO_REQUEST);
@@ -302,7 +299,7 @@ static void native_pump(fw_client *c, fw_completions *out)
         return;
     if (n->stream.state != FW_STREAM_READY) {
         int rc = fw_stream_advance(&n->stream);
-        if (rc == 0 && n->stream.state == FW_STREAM_READY && !greet(n))
+        if (rc == 0 && n->stream.state == FW_STREAM_READY && !greet(c, n))
             rc = -FW_ENOCONN;
         if (rc < 0) {
             broken(c, out);
@@ -390,27 +387,13 @@ static int probe(fw_native *n, int *native, int64_t deadline_ns)
     return 0;
 }
 
-static int say_hello(fw_native *n, int64_t deadline_ns)
+static int say_hello(const fw_client *c, fw_native *n, int64_t deadline_ns)
 {
-    unsigned char hello[HELLO_BYTES];
-    size_t len = write_hello(hello, sizeof(hello));
-    fw_span reply;
-    fw_frame frame;
-    fw_record record;
-    int rc = fw_client_ask(&n->stream, &reply, (fw_span){(const char *)hello, len}, deadline_ns);
-    if (rc < 0)
-        return rc;
-    if (fw_frame_open(&frame, reply, NULL) < 0 || frame.type != FW_FRAME_ANSWER ||
-        fw_frame_next_record(&frame, &record) != 1)
-        return fw_client_fail(FW_EPROTO, "%s does not understand frames of version %d", n->where,
-                              FW_FRAME_VERSION);
-    if (record.kind == FW_RECORD_REFUSED)
-        return fw_client_fail(record.err > 0 ? record.err : FW_EPROTO, "%s refuses us: %.*s",
-                              n->where, (int)record.text.len,
-                              record.text.len > 0 ? record.text.ptr : "");
-    if (record.kind == FW_RECORD_HELLO)
-        take_hello(n, record.text);
-    return 0;
+    fw_hello hello;
+    int rc = fw_client_introduce(c, &n->stream, n->where, &hello, MESSAGE_MAX, deadline_ns);
+    if (rc == 0)
+        take_limits(n, &hello);
+    return rc;
 }
 
 int fw_client_native_open(fw_client *c, int *native, int64_t deadline_ns)
@@ -424,13 +407,14 @@ int fw_client_native_open(fw_client *c, int *native, int64_t deadline_ns)
     at.port += *native == 1 ? 2 : 4;
     fw_address_format(n->where, sizeof(n->where), &at);
     fw_stream_init(&n->stream, FW_SP_REQ0, MESSAGE_MAX);
+    n->stream.tls = c->tls;
     int rc = fw_client_dial(&n->stream, &at, deadline_ns);
     if (rc == 0 && *native != 1)
         rc = probe(n, native, deadline_ns);
     if (rc == 0 && *native == 1)
         rc = fw_frames_init(&n->frames, c->in_flight_max);
     if (rc == 0 && *native == 1)
-        rc = say_hello(n, deadline_ns);
+        rc = say_hello(c, n, deadline_ns);
     if (rc == 0 && *native == 1)
         rc = fw_address_resolve(&n->endpoint, &reason, &at);
     if (rc < 0 || *native != 1) {

@@ -40,6 +40,13 @@ static int not_there(const fw_address *address, const char *reason)
                           text, reason);
 }
 
+static int not_ours(const fw_address *address, int err, const char *reason)
+{
+    char text[FW_ADDRESS_MAX];
+    fw_address_format(text, sizeof(text), address);
+    return fw_client_fail(err, "no control plane for us at %s (%s).", text, reason);
+}
+
 /* Sleeps until the stream is ready for more. False: the deadline passed. */
 static bool stream_poll(const fw_stream *stream, int64_t deadline_ns)
 {
@@ -67,6 +74,8 @@ int fw_client_dial(fw_stream *stream, const fw_address *address, int64_t deadlin
         }
         rc = fw_stream_advance(stream);
     }
+    if (rc == -FW_EAUTH || rc == -FW_EPROTO)
+        return not_ours(address, -rc, stream->error);
     if (rc < 0)
         not_there(address, stream->error);
     return rc;
@@ -183,21 +192,27 @@ static int read_address(fw_address *out, const char *text)
 {
     if (fw_address_parse(out, (fw_span){text, strlen(text)}) == 0)
         return 0;
-    return fw_client_fail(FW_EINVAL, "'%s' is not an address of the form tcp://host:port", text);
+    return fw_client_fail(
+        FW_EINVAL, "'%s' is not an address of the form tcp://host:port or tls+tcp://host:port",
+        text);
 }
 
 /* --- connecting --- */
 
-static int connect_to(fw_client *c, int native, int64_t deadline_ns)
+static int connect_to(fw_client *c, const fw_client_options *options, int native,
+                      int64_t deadline_ns)
 {
     const char *transport = env("FASTWORKER_TRANSPORT");
     fw_address_format(c->address_text, sizeof(c->address_text), &c->address);
     if (c->address.port > UINT16_MAX - 5)
         return fw_client_fail(FW_EINVAL, "%s leaves no room for the five ports after it",
                               c->address_text);
+    int rc = fw_client_secure(c, options);
+    if (rc < 0)
+        return rc;
     if (transport != NULL && strcmp(transport, "compat") == 0)
         return fw_client_python_open(c, deadline_ns);
-    int rc = fw_client_native_open(c, &native, deadline_ns);
+    rc = fw_client_native_open(c, &native, deadline_ns);
     return rc == 0 && native == 0 ? fw_client_python_open(c, deadline_ns) : rc;
 }
 
@@ -212,7 +227,7 @@ static int find_and_connect(fw_client *c, const fw_client_options *options, int6
         address = env("FASTWORKER_CONTROL_PLANE_ADDRESS");
     if (address != NULL) {
         int rc = read_address(&c->address, address);
-        return rc < 0 ? rc : connect_to(c, native, deadline_ns);
+        return rc < 0 ? rc : connect_to(c, options, native, deadline_ns);
     }
     if (where == NULL)
         where = env("FASTWORKER_DISCOVERY_ADDRESS");
@@ -222,7 +237,7 @@ static int find_and_connect(fw_client *c, const fw_client_options *options, int6
     int64_t patience = fw_now_ns() + DISCOVERY_S * SECONDS;
     rc = fw_client_discover(&c->address, &native, &discovery,
                             patience < deadline_ns ? patience : deadline_ns);
-    return rc < 0 ? rc : connect_to(c, native, deadline_ns);
+    return rc < 0 ? rc : connect_to(c, options, native, deadline_ns);
 }
 
 static int connect_with_retries(fw_client *c, const fw_client_options *options)
@@ -270,6 +285,8 @@ int fw_client_open(fw_client **out, const fw_client_options *options)
         return fw_client_fail(FW_ENOMEM, "no memory or descriptor for a client: %s",
                               strerror(errno));
     int rc = set_limits(c, &all);
+    if (rc == 0)
+        rc = fw_client_take_token(c, &all);
     if (rc == 0)
         rc = connect_with_retries(c, &all);
     if (rc < 0) {

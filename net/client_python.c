@@ -322,10 +322,11 @@ int fw_client_python_open(fw_client *c, int64_t deadline_ns)
             free(p);
             return fw_client_fail(FW_ENOCONN, "%s: %s", c->address_text, reason);
         }
-        fw_line_init(&p->ports.lines[i], &at, &endpoint);
+        fw_line_init(&p->ports.lines[i], &at, &endpoint, c->tls);
     }
     /* One connection now, so that "nobody there" is said here and not by the first request. */
     fw_stream_init(&trial, p->ports.lines[FW_LINE_QUERY].stream.protocol, 1024);
+    trial.tls = c->tls;
     int rc = fw_client_dial(&trial, &p->ports.lines[FW_LINE_QUERY].address, deadline_ns);
     fw_stream_close(&trial);
     if (rc < 0) {

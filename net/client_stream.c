@@ -17,10 +17,13 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "net/client_tls.h"
 #include "net/sp.h"
 
 /* One read takes the answers of about sixteen full frames. */
 enum { CHUNK_BYTES = 128 * 1024 };
+/* The first byte of what a peer that wants TLS says to one that does not. */
+enum { TLS_ALERT = 21 };
 
 void fw_chunk_hold(fw_chunk *chunk)
 {
@@ -71,9 +74,15 @@ static int tcp_finish(int fd)
     return reason;
 }
 
-static ssize_t tcp_read(int fd, void *into, size_t capacity)
+static int tcp_greet(fw_stream *stream)
 {
-    ssize_t n = recv(fd, into, capacity, 0);
+    (void)stream;
+    return 1;
+}
+
+static ssize_t tcp_read(fw_stream *stream, void *into, size_t capacity)
+{
+    ssize_t n = recv(stream->fd, into, capacity, 0);
     if (n > 0)
         return n;
     if (n == 0) {
@@ -83,19 +92,33 @@ static ssize_t tcp_read(int fd, void *into, size_t capacity)
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
 }
 
-static ssize_t tcp_write(int fd, const struct iovec *parts, int count)
+static ssize_t tcp_write(fw_stream *stream, const struct iovec *parts, int count)
 {
     /* sendmsg only reads the parts; its type does not say so. */
     struct msghdr message = {.msg_iovlen = (size_t)count};
     memcpy(&message.msg_iov, &parts, sizeof(parts));
-    ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
+    ssize_t n = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
     if (n >= 0)
         return n;
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
 }
 
-const fw_transport fw_transport_tcp = {
-    .open = tcp_open, .finish = tcp_finish, .read = tcp_read, .write = tcp_write};
+static ssize_t tcp_flush(fw_stream *stream)
+{
+    (void)stream;
+    return 0;
+}
+
+static void tcp_close(fw_stream *stream)
+{
+    (void)stream;
+}
+
+const fw_transport fw_transport_tcp = {.greet = tcp_greet,
+                                       .read = tcp_read,
+                                       .write = tcp_write,
+                                       .flush = tcp_flush,
+                                       .close = tcp_close};
 
 /* --- the stream --- */
 
@@ -111,6 +134,7 @@ static int fail(fw_stream *stream, int err, const char *what)
 {
     if (what != NULL)
         snprintf(stream->error, sizeof(stream->error), "%s", what);
+    stream->transport->close(stream);
     if (stream->fd >= 0)
         close(stream->fd);
     stream->fd = -1;
@@ -131,6 +155,12 @@ static int fail_errno(fw_stream *stream, int reason)
     return fail(stream, -FW_ENOCONN, words);
 }
 
+/* What the transport says, or else errno. */
+static int fail_transport(fw_stream *stream)
+{
+    return stream->fault ? fail(stream, -stream->fault, NULL) : fail_errno(stream, errno);
+}
+
 void fw_stream_close(fw_stream *stream)
 {
     fail(stream, 0, NULL);
@@ -143,7 +173,15 @@ int fw_stream_connect(fw_stream *stream, const fw_endpoint *to)
 {
     FW_ASSERT(stream->state == FW_STREAM_CLOSED && stream->fd < 0);
     fw_stream_close(stream);
-    stream->fd = stream->transport->open(to);
+    stream->fault = 0;
+    stream->error[0] = '\0';
+    if (to->tls) {
+        int rc = fw_client_tls_begin(stream, to->host);
+        if (rc < 0)
+            return fail(stream, rc, NULL);
+    }
+    stream->transport = to->tls ? &fw_transport_tls : &fw_transport_tcp;
+    stream->fd = tcp_open(to);
     if (stream->fd < 0)
         return fail_errno(stream, errno);
     stream->state = FW_STREAM_CONNECTING;
@@ -155,9 +193,9 @@ static int send_greeting(fw_stream *stream)
     unsigned char hello[FW_SP_HANDSHAKE_BYTES];
     fw_sp_handshake_write(hello, stream->protocol);
     struct iovec part = {.iov_base = hello, .iov_len = sizeof(hello)};
-    ssize_t n = stream->transport->write(stream->fd, &part, 1);
+    ssize_t n = stream->transport->write(stream, &part, 1);
     if (n < 0)
-        return fail_errno(stream, errno);
+        return fail_transport(stream);
     /* Eight bytes on a fresh connection always fit. */
     if (n != (ssize_t)sizeof(hello))
         return fail(stream, -FW_ENOCONN, "the handshake could not be sent");
@@ -172,6 +210,8 @@ static int read_greeting(fw_stream *stream)
         return rc;
     size_t have = stream->in_end - stream->in_at;
     const unsigned char *bytes = stream->in == NULL ? NULL : stream->in->data + stream->in_at;
+    if (have > 0 && bytes[0] == TLS_ALERT)
+        return fail(stream, -FW_EPROTO, "it speaks TLS: its address begins with tls+tcp://");
     if (have > 0 && !fw_sp_handshake_may_become(bytes, have))
         return fail(stream, -FW_EPROTO, "the peer does not speak SP");
     if (have < FW_SP_HANDSHAKE_BYTES)
@@ -189,11 +229,17 @@ int fw_stream_advance(fw_stream *stream)
         struct pollfd ready = {.fd = stream->fd, .events = POLLOUT};
         if (poll(&ready, 1, 0) == 0)
             return 0;
-        int reason = stream->transport->finish(stream->fd);
+        int reason = tcp_finish(stream->fd);
         if (reason != 0)
             return fail_errno(stream, reason);
-        int rc = send_greeting(stream);
-        if (rc < 0)
+        stream->state = FW_STREAM_SECURING;
+    }
+    if (stream->state == FW_STREAM_SECURING) {
+        int done = stream->transport->greet(stream);
+        if (done < 0)
+            return fail_transport(stream);
+        int rc = done == 0 ? 0 : send_greeting(stream);
+        if (done == 0 || rc < 0)
             return rc;
     }
     return stream->state == FW_STREAM_GREETING ? read_greeting(stream) : 0;
@@ -206,8 +252,6 @@ short fw_stream_wants(const fw_stream *stream)
         return 0;
     case FW_STREAM_CONNECTING:
         return POLLOUT;
-    case FW_STREAM_GREETING:
-        return POLLIN;
     default:
         return (short)(POLLIN | (stream->write_blocked ? POLLOUT : 0));
     }
@@ -239,6 +283,20 @@ static bool make_room(fw_stream *stream, size_t needed)
     return true;
 }
 
+/* One read, with room for `needed` bytes of the message that begins the input. */
+static ssize_t read_once(fw_stream *stream, size_t needed)
+{
+    if (!make_room(stream, needed))
+        return fail(stream, -FW_ENOCONN, "out of memory");
+    FW_ASSERT(stream->in_end < stream->in->capacity);
+    ssize_t n = stream->transport->read(stream, stream->in->data + stream->in_end,
+                                        stream->in->capacity - stream->in_end);
+    if (n < 0)
+        return fail_transport(stream);
+    stream->in_end += (size_t)n;
+    return n;
+}
+
 int fw_stream_fill(fw_stream *stream)
 {
     if (stream->fd < 0)
@@ -249,15 +307,19 @@ int fw_stream_fill(fw_stream *stream)
         fw_sp_next(&message, &needed, stream->in->data + stream->in_at, have, stream->message_max);
     if (needed > stream->message_max + FW_SP_LENGTH_BYTES)
         return fail(stream, -FW_ENOCONN, "a message over the size limit");
-    if (!make_room(stream, needed))
-        return fail(stream, -FW_ENOCONN, "out of memory");
-    FW_ASSERT(stream->in_end < stream->in->capacity);
-    ssize_t n = stream->transport->read(stream->fd, stream->in->data + stream->in_end,
-                                        stream->in->capacity - stream->in_end);
-    if (n < 0)
-        return fail_errno(stream, errno);
-    stream->in_end += (size_t)n;
-    return n > 0;
+    ssize_t left = stream->transport->flush(stream);
+    if (left < 0)
+        return fail_transport(stream);
+    if (stream->secret != NULL)
+        stream->write_blocked = left > 0;
+    ssize_t n = read_once(stream, needed);
+    size_t total = n > 0 ? (size_t)n : 0;
+    while (n > 0 && fw_client_tls_holds(stream)) {
+        have = stream->in_end - stream->in_at;
+        n = read_once(stream, have + 1);
+        total += n > 0 ? (size_t)n : 0;
+    }
+    return n < 0 ? (int)n : total > 0;
 }
 
 fw_stream_message fw_stream_next(fw_stream *stream, fw_span *message)
@@ -284,10 +346,11 @@ ssize_t fw_stream_write(fw_stream *stream, const struct iovec *parts, int count)
     size_t total = 0;
     for (int i = 0; i < count; i++)
         total += parts[i].iov_len;
-    ssize_t n = stream->transport->write(stream->fd, parts, count);
-    if (n < 0)
-        return fail_errno(stream, errno);
-    stream->write_blocked = (size_t)n < total;
+    ssize_t n = stream->transport->write(stream, parts, count);
+    ssize_t left = n < 0 ? -1 : stream->transport->flush(stream);
+    if (left < 0)
+        return fail_transport(stream);
+    stream->write_blocked = (size_t)n < total || left > 0;
     return n;
 }
 
@@ -296,5 +359,5 @@ size_t fw_stream_unconfirmed(const fw_stream *stream)
     int bytes = 0;
     if (stream->fd < 0 || ioctl(stream->fd, SIOCOUTQ, &bytes) != 0 || bytes < 0)
         return 0;
-    return (size_t)bytes;
+    return (size_t)bytes + fw_client_tls_waiting(stream);
 }

@@ -20,6 +20,7 @@ struct fw_tls;
 struct fw_tls_session {
     SSL *ssl;
     BIO *in, *out; /* the ssl's */
+    int fault;
     char error[192];
 };
 
@@ -202,16 +203,26 @@ static bool is_alien(unsigned long code)
            reason == SSL_R_HTTPS_PROXY_REQUEST;
 }
 
-static const char *explain(const fw_tls_session *session)
+/* Its certificate, or ours, is the matter. */
+static bool is_distrust(unsigned long code)
 {
-    unsigned long code = ERR_peek_error();
-    long verdict = SSL_get_verify_result(session->ssl);
+    int reason = ERR_GET_REASON(code);
+    return reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
+           reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE ||
+           reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED ||
+           reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA || reason == SSL_R_TLSV1_ALERT_ACCESS_DENIED ||
+           (reason >= SSL_R_SSLV3_ALERT_BAD_CERTIFICATE &&
+            reason <= SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN);
+}
+
+static const char *explain(const fw_tls_session *session, unsigned long code)
+{
     const char *reason = ERR_reason_error_string(code);
-    if (is_alien(code))
+    if (session->fault == FW_EPROTO)
         return "the peer does not speak TLS";
     switch (ERR_GET_REASON(code)) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
-        return X509_verify_cert_error_string(verdict);
+        return X509_verify_cert_error_string(SSL_get_verify_result(session->ssl));
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
         return "a certificate is asked for, and there is none";
@@ -226,13 +237,14 @@ static int outcome(fw_tls_session *session, int returned)
     int error = SSL_get_error(session->ssl, returned);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return 0;
-    bool alien = error == SSL_ERROR_SSL && is_alien(ERR_peek_error());
-    /* OpenSSL leaves such a peer without a word. */
-    if (alien && !session->error[0] && SSL_is_server(session->ssl))
-        BIO_write(session->out, wrong_version, sizeof wrong_version);
-    if (!session->error[0])
-        snprintf(session->error, sizeof session->error, "%s",
-                 error == SSL_ERROR_ZERO_RETURN ? "the connection was closed" : explain(session));
+    unsigned long code = error == SSL_ERROR_SSL ? ERR_peek_error() : 0;
+    if (!session->fault) {
+        session->fault = is_alien(code) ? FW_EPROTO : is_distrust(code) ? FW_EAUTH : FW_ENOCONN;
+        snprintf(session->error, sizeof session->error, "%s", explain(session, code));
+        /* OpenSSL leaves such a peer without a word. */
+        if (session->fault == FW_EPROTO && SSL_is_server(session->ssl))
+            BIO_write(session->out, wrong_version, sizeof wrong_version);
+    }
     ERR_clear_error();
     return -1;
 }
@@ -279,4 +291,9 @@ size_t fw_tls_session_take(fw_tls_session *session, void *into, size_t capacity)
 const char *fw_tls_session_error(const fw_tls_session *session)
 {
     return session->error;
+}
+
+int fw_tls_session_fault(const fw_tls_session *session)
+{
+    return session->fault;
 }

@@ -68,5 +68,8 @@ size_t fw_tls_session_waiting(const fw_tls_session *session);
 size_t fw_tls_session_take(fw_tls_session *session, void *into, size_t capacity);
 /* For people; "" while nothing is wrong. Of the session. */
 const char *fw_tls_session_error(const fw_tls_session *session);
+/* 0 while nothing is wrong; FW_EPROTO: the peer does not speak TLS; FW_EAUTH: one does not believe
+ * the other; FW_ENOCONN: anything else. */
+int fw_tls_session_fault(const fw_tls_session *session);
 
 #endif

@@ -438,6 +438,7 @@ static int start(fw_uplink *uplink, char *error, size_t error_capacity, fw_net *
     uplink->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     uplink->heard = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     fw_stream_init(&uplink->management, FW_SP_REQ0, ANSWER_MAX);
+    uplink->management.tls = net->exchange.tls_dials;
     if (!take_config(uplink, config) || uplink->wake < 0 || uplink->heard < 0)
         return -FW_ENOMEM;
     fw_net_set_link_ops(net, &link_ops);

@@ -29,11 +29,15 @@ typedef struct fw_result fw_result;
 /* Zero or NULL: from FASTWORKER_*, then the default. */
 typedef struct fw_client_options {
     size_t size;               /* sizeof(fw_client_options) */
-    const char *control_plane; /* tcp://host:port; skips discovery */
+    const char *control_plane; /* tcp:// or tls+tcp://host:port; skips discovery */
     const char *discovery;     /* tcp://host:port */
     int64_t timeout_ms;        /* of every blocking call; default 30000 */
     int32_t retries;           /* of a refused or broken connection; default 3 */
     int32_t in_flight;         /* most unanswered requests; default 4096 */
+    const char *token;         /* the control plane's, if it asks for one */
+    const char *tls_ca; /* for tls+tcp://: authorities, a file in PEM; default: the system's */
+    const char *tls_cert, *tls_key; /* who we are, files in PEM; the key may be in the first */
+    const char *tls_verify; /* "server" (the default), "none", or "mutual": not without tls_cert */
 } fw_client_options;
 
 typedef struct fw_submit {
