@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "app/exposure.h"
 #include "app/reload.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,6 +47,7 @@ static int build_net(fw_control_plane *plane)
 {
     const fw_settings *s = plane->house.settings;
     fw_net_config config;
+    fw_tls_config tls;
     fw_net_config_default(&config);
     config.worker_id = s->worker_id;
     config.epoch = plane->house.epoch;
@@ -55,6 +57,7 @@ static int build_net(fw_control_plane *plane)
     config.management_port = (unsigned)s->subworker_port;
     config.message_max = (size_t)s->payload_max;
     config.connections_max = (size_t)s->connections_max;
+    fw_exposure_configure(&config, &tls, s);
     int rc = fw_house_build_net(&plane->house, &config);
     if (rc == 0)
         fw_workers_open(plane->workers);
@@ -69,7 +72,7 @@ static int build_web(fw_control_plane *plane)
         return 0;
     fw_web_config config = {.host = s->gui_host ? s->gui_host : "127.0.0.1",
                             .port = (unsigned)s->gui_port,
-                            .api_key = s->gui_api_key,
+                            .api_key = s->gui_api_key ? s->gui_api_key : s->token,
                             .cors_origin = s->gui_cors_origin};
     fw_web_ops ops = fw_control_plane_web_ops(plane);
     if (fw_web_start(&plane->web, error, sizeof error, &config, &ops) < 0)
@@ -136,6 +139,8 @@ int fw_control_plane_run(const fw_settings *settings)
     static fw_control_plane plane;
     plane = (fw_control_plane){.web = NULL};
     int rc = fw_house_begin(&plane.house, settings, runs_tasks(settings));
+    if (rc == 0)
+        rc = fw_exposure_check_control_plane(settings);
     if (rc == 0)
         rc = build_engine(&plane);
     if (rc == 0)

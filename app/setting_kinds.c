@@ -77,7 +77,10 @@ static bool parse_id(const fw_setting *setting, const char *text, void *target)
 static bool parse_address(const fw_setting *setting, const char *text, void *target)
 {
     (void)setting;
-    const char *host = strncmp(text, "tcp://", 6) == 0 ? text + 6 : NULL;
+    /* TLS is not spoken where announcements are heard. */
+    bool tls = strncmp(text, "tls+", 4) == 0 && strcmp(setting->name, "discovery-address") != 0;
+    const char *plain = tls ? text + 4 : text;
+    const char *host = strncmp(plain, "tcp://", 6) == 0 ? plain + 6 : NULL;
     if (text[0] == '\0' && !setting->initial)
         return replace_text(target, text);
     const char *colon = host ? strrchr(host, ':') : NULL;

@@ -31,10 +31,11 @@ extern const fw_setting_kind fw_kind_text; /* char *, "" is NULL */
 extern const fw_setting_kind
     fw_kind_list;                        /* char *, values of several flags are joined by spaces */
 extern const fw_setting_kind fw_kind_id; /* char *, no ':' and not empty */
-extern const fw_setting_kind fw_kind_address; /* char *, tcp://host:port; most: the highest port */
-extern const fw_setting_kind fw_kind_number;  /* int64_t; "auto" is 0 where least is 0 or 1 and
-                                                initial is auto;  the word in words is -1 */
-extern const fw_setting_kind fw_kind_power;   /* int64_t, a power of two; auto as above */
+extern const fw_setting_kind
+    fw_kind_address; /* char *, tcp:// or tls+tcp://host:port; most: the highest port */
+extern const fw_setting_kind fw_kind_number; /* int64_t; "auto" is 0 where least is 0 or 1 and
+                                               initial is auto;  the word in words is -1 */
+extern const fw_setting_kind fw_kind_power;  /* int64_t, a power of two; auto as above */
 extern const fw_setting_kind
     fw_kind_size; /* int64_t bytes: 64K 8M 1G, or 25% of the memory allowed */
 extern const fw_setting_kind fw_kind_duration; /* int64_t ns: plain seconds, or ms s m h d */

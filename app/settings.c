@@ -187,7 +187,7 @@ static bool value_from_file(char *out, size_t capacity, fw_settings_error *error
 static bool load_variable(fw_settings *settings, fw_settings_error *error, const char *name,
                           const char *value)
 {
-    char key[96], where[160], content[1024];
+    char key[96], where[160], content[2048];
     snprintf(where, sizeof where, "FASTWORKER_%s", name);
     key_of_variable(key, sizeof key, name);
     const fw_setting *setting = find_setting(key);
@@ -250,6 +250,22 @@ static const char *join_values(flag_reading *flags, const char *first, char *out
     return out;
 }
 
+/* A secret's flag names the file. Processes of our own find it by the variable. */
+static bool take_token_file(fw_settings *settings, fw_settings_error *error, flag_reading *flags,
+                            const char *path)
+{
+    char content[2048];
+    if (!path && flags->at + 1 < flags->argc)
+        path = flags->argv[++flags->at];
+    if (!path)
+        return fail(error, FW_EXIT_USAGE, "--token-file needs a value: a file");
+    if (!value_from_file(content, sizeof content, error, "--token-file", path))
+        return false;
+    unsetenv("FASTWORKER_TOKEN");
+    setenv("FASTWORKER_TOKEN_FILE", path, 1);
+    return apply(settings, error, find_setting("token"), content, FW_FROM_FLAG, "--token-file");
+}
+
 static bool take_flag(fw_settings *settings, fw_settings_error *error, flag_reading *flags)
 {
     char name[96], where[128], joined[4096];
@@ -261,6 +277,8 @@ static bool take_flag(fw_settings *settings, fw_settings_error *error, flag_read
     snprintf(where, sizeof where, "--%s", name);
     if (strcmp(name, "no-gui") == 0)
         return apply(settings, error, find_setting("gui-enabled"), "false", FW_FROM_FLAG, where);
+    if (strcmp(name, "token-file") == 0)
+        return take_token_file(settings, error, flags, value);
     const fw_setting *setting = find_setting(name);
     const fw_setting *negated = strncmp(name, "no-", 3) == 0 ? find_setting(name + 3) : NULL;
     if (!setting && negated && negated->kind == &fw_kind_switch && !equals)

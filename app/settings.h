@@ -71,6 +71,10 @@ typedef struct fw_settings {
     int64_t cache_shards; /* 0: auto */
     /* network */
     int64_t connections_max;
+    char *token, *tls_cert, *tls_key, *tls_ca;
+    int64_t token_exempt; /* fw_net_exempt */
+    int64_t tls_verify;   /* none, server, mutual */
+    int64_t insecure_bind;
     /* dashboard */
     int64_t gui_enabled, gui_port;
     char *gui_host, *gui_api_key, *gui_cors_origin;

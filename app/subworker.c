@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/exposure.h"
 #include "app/house.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -65,6 +66,7 @@ static int build_net(subworker *sub)
 {
     const fw_settings *s = sub->house.settings;
     fw_net_config config;
+    fw_tls_config tls;
     fw_net_config_default(&config);
     config.kind = FW_NET_SUBWORKER;
     config.worker_id = sub->id;
@@ -74,7 +76,10 @@ static int build_net(subworker *sub)
     config.advertise_address = s->advertise_address;
     config.message_max = (size_t)s->payload_max;
     config.connections_max = (size_t)s->connections_max;
-    return fw_house_build_net(&sub->house, &config);
+    fw_exposure_configure(&config, &tls, s);
+    const char *address = config.base_address;
+    int rc = fw_exposure_check(s, &address, 1);
+    return rc ? rc : fw_house_build_net(&sub->house, &config);
 }
 
 static void changed(void *context, fw_uplink_state state, const char *what)
@@ -125,6 +130,7 @@ static int connect_up(subworker *sub)
         .advertise = fw_net_address(sub->house.net),
         .slots = sub->house.threads,
         .tasks = {sub->tasks.data, sub->tasks.len},
+        .token = s->token,
         .compat = s->transport == FW_TRANSPORT_COMPAT,
         .beat_ns = beat_ns,
     };

@@ -120,6 +120,8 @@ typedef struct fw_net_stats {
     size_t links;
 } fw_net_stats;
 void fw_net_snapshot(fw_net *net, fw_net_stats *out);
+/* Only this machine gets there; false also for what is no address. */
+bool fw_net_is_loopback(const char *address);
 /* The address that is announced. Borrowed until fw_net_stop, as are the next three. */
 const char *fw_net_address(const fw_net *net);
 const char *fw_net_epoch(const fw_net *net);

@@ -289,6 +289,13 @@ void fw_net_publish(fw_net *net, const char *event, fw_span json)
         fw_discovery_publish(net->discovery, event, json);
 }
 
+bool fw_net_is_loopback(const char *address)
+{
+    fw_tcp_address parsed;
+    return fw_tcp_address_parse(&parsed, (fw_span){address, strlen(address)}) == 0 &&
+           fw_tcp_address_is_loopback(&parsed);
+}
+
 const char *fw_net_address(const fw_net *net)
 {
     return net->address;

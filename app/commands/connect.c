@@ -71,7 +71,17 @@ int fw_connect(fw_client **out, fw_options *options, int retries, int in_flight)
 {
     if (getenv("FASTWORKER_RETRIES") != NULL)
         retries = 0; /* then the client reads it */
+    const char *token_file = fw_options_text(options, "token-file");
+    if (token_file != NULL) {
+        /* The client reads it; what is said goes before what stands in the environment. */
+        unsetenv("FASTWORKER_TOKEN");
+        setenv("FASTWORKER_TOKEN_FILE", token_file, 1);
+    }
     const fw_client_options all = {.size = sizeof(all),
+                                   .tls_ca = fw_options_text(options, "tls-ca"),
+                                   .tls_cert = fw_options_text(options, "tls-cert"),
+                                   .tls_key = fw_options_text(options, "tls-key"),
+                                   .tls_verify = fw_options_text(options, "tls-verify"),
                                    .control_plane =
                                        fw_options_text(options, "control-plane-address"),
                                    .discovery = fw_options_text(options, "discovery-address"),

@@ -12,6 +12,26 @@
      .kind = FW_OPTION_VALUE,                                                                      \
      .value = "ADDRESS",                                                                           \
      .meaning = "where a control plane announces itself (tcp://127.0.0.1:5550)"},                  \
+        {.name = "token-file",                                                                     \
+         .kind = FW_OPTION_VALUE,                                                                  \
+         .value = "FILE",                                                                          \
+         .meaning = "its first line is the control plane's token"},                                \
+        {.name = "tls-ca",                                                                         \
+         .kind = FW_OPTION_VALUE,                                                                  \
+         .value = "FILE",                                                                          \
+         .meaning = "authorities that are believed, for tls+tcp:// (the system's)"},               \
+        {.name = "tls-cert",                                                                       \
+         .kind = FW_OPTION_VALUE,                                                                  \
+         .value = "FILE",                                                                          \
+         .meaning = "certificate to show, if one is asked for"},                                   \
+        {.name = "tls-key",                                                                        \
+         .kind = FW_OPTION_VALUE,                                                                  \
+         .value = "FILE",                                                                          \
+         .meaning = "its key, if it is not in the same file"},                                     \
+        {.name = "tls-verify",                                                                     \
+         .kind = FW_OPTION_VALUE,                                                                  \
+         .value = "WORD",                                                                          \
+         .meaning = "server, none or mutual (server)"},                                            \
     {                                                                                              \
         .name = "control-plane-address", .kind = FW_OPTION_VALUE, .value = "ADDRESS",              \
         .meaning = "its base address; then nothing is looked for"                                  \

@@ -218,6 +218,7 @@ class Plane(Process):
                    "--discovery-address", tcp(self.ports.discovery, host)]
         command += ["--gui-port", str(self.ports.gui)] if gui else ["--no-gui"]
         command += ["--task-modules", *modules] if modules else []
+        command += [] if host.startswith("127.") else ["--insecure-bind"]
         self.command = command + [str(flag) for flag in flags]
         self.env = env
         super().__init__(self.command, env)

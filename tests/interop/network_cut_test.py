@@ -29,7 +29,7 @@ class Far(Subworker):
         self.id = worker_id
         Process.__init__(self, [
             "nsenter", "-t", str(namespace_pid), "-n", harness.PROGRAM, "subworker",
-            "--worker-id", worker_id, "--threads", "1",
+            "--worker-id", worker_id, "--threads", "1", "--insecure-bind",
             "--base-address", f"tcp://{THEIRS}:{plane.ports.base + 9}",
             "--control-plane-address", f"tcp://{OURS}:{plane.ports.base}",
             "--task-modules", harness.SAMPLES, harness.COUNTING])
