@@ -29,6 +29,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "net/sp.h"
+#include "net/server.h"
 #include "net/uplink_state.h"
 
 enum { ANSWER_MAX = 64 * 1024 };
