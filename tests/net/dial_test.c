@@ -188,6 +188,11 @@ static bool all_left(void *context)
     return fw_load_relaxed(&((crowd *)context)->out) == 0;
 }
 
+static bool has_descriptors(void *most)
+{
+    return peer_descriptors() <= *(size_t *)most + 2;
+}
+
 static void a_crowd_leaves_nothing(void **state)
 {
     (void)state;
@@ -214,7 +219,8 @@ static void a_crowd_leaves_nothing(void **state)
     }
     assert_true(peer_comes_true(all_left, &all));
     fw_dial_settle();
-    assert_true(peer_descriptors() <= before + 2); /* what is not accepted has none */
+    /* What is not accepted has none; NNG closes its own on another thread. */
+    assert_true(peer_comes_true(has_descriptors, &before));
     close(fd);
 }
 
