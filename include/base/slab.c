@@ -34,7 +34,8 @@ enum {
     CHUNK_MAGAZINES = 256,
     CHUNKS_MAX = (1 << INDEX_BITS) / CHUNK_MAGAZINES,
     PIECE_BYTES_MIN = 64 * 1024,
-    PIECE_BYTES_MAX = 4 * 1024 * 1024
+    PIECE_BYTES_MAX = 4 * 1024 * 1024,
+    HUGE_PAGE = 2 * 1024 * 1024
 };
 static const uint64_t index_mask = (UINT64_C(1) << INDEX_BITS) - 1;
 
@@ -142,12 +143,34 @@ static magazine *new_magazine(fw_slab *slab)
     return magazine_at(slab, place + 1);
 }
 
+static void *map_bytes(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* A piece of the largest size consists of huge pages if the system gives any: blocks of a large
+ * slab are used in no order, and each would need a walk through page tables that are not near. */
+static void *map_huge(size_t bytes)
+{
+    char *memory = map_bytes(bytes + HUGE_PAGE);
+    if (!memory)
+        return NULL;
+    size_t before = -(uintptr_t)memory & (HUGE_PAGE - 1);
+    if (before > 0)
+        munmap(memory, before);
+    munmap(memory + before + bytes, HUGE_PAGE - before);
+    /* What it does not give, it does not give. */
+    (void)madvise(memory + before, bytes, MADV_HUGEPAGE);
+    return memory + before;
+}
+
 /* Under grow_lock. => false: no memory. */
 static bool new_piece(fw_slab *slab)
 {
     size_t bytes = slab->next_piece_bytes;
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
+    void *memory = bytes == PIECE_BYTES_MAX ? map_huge(bytes) : map_bytes(bytes);
+    if (!memory)
         return false;
     piece *p = memory;
     *p = (piece){slab->pieces, bytes};
