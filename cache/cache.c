@@ -173,9 +173,7 @@ static inline fw_shard *shard_of(fw_cache *cache, uint64_t hash)
 static void look_first(const fw_shard *shard, uint64_t hash, fw_key key)
 {
     fw_rcu_read_lock();
-    const fw_entry *there = fw_shard_find(shard, hash, key);
-    if (there)
-        fw_shard_prefetch_node(shard, there);
+    (void)fw_shard_find(shard, hash, key);
     fw_rcu_read_unlock();
 }
 
@@ -205,7 +203,7 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
     if (cache->is_large)
         look_first(shard, hash, item->key);
     const fw_shard *other = &cache->shards[(hash >> 40) & cache->shard_mask];
-    int status = fw_shard_put(shard, entry, plan.bytes, hash, now_ns, other);
+    int status = fw_shard_put(shard, entry, hash, now_ns, other);
     if (FW_UNLIKELY(status < 0)) {
         fw_entry_free(entry);
         return status;

@@ -132,6 +132,11 @@ static inline void *take_block(unsigned size_class)
     return FW_LIKELY(block) ? block : first_block(slab);
 }
 
+static size_t heap_bytes(size_t plain)
+{
+    return (plain + HEAP_HEAD + HEAP_STEP - 1) / HEAP_STEP * HEAP_STEP;
+}
+
 fw_entry_plan fw_entry_plan_of(const fw_cache_item *item)
 {
     /* One look at all lengths: a part that is too long shows in the high half. */
@@ -157,7 +162,7 @@ fw_entry_plan fw_entry_plan_of(const fw_cache_item *item)
         plan.bytes = class_bytes(plan.size_class);
     } else {
         plan.size_class = FROM_HEAP;
-        plan.bytes = (plan.plain + HEAP_HEAD + HEAP_STEP - 1) / HEAP_STEP * HEAP_STEP;
+        plan.bytes = heap_bytes(plan.plain);
     }
     return plan;
 }
@@ -246,6 +251,15 @@ void fw_entry_read(const fw_entry *entry, fw_cache_item *out)
     at += sizes.error_bytes;
     out->callback = (fw_span){at, sizes.callback_bytes};
     out->request = (fw_span){at + sizes.callback_bytes, sizes.request_bytes};
+}
+
+size_t fw_entry_bytes(const fw_entry *entry)
+{
+    if (FW_LIKELY(entry->size_class != FROM_HEAP))
+        return class_bytes(entry->size_class);
+    fw_cache_item item;
+    fw_entry_read(entry, &item);
+    return heap_bytes((size_t)(item.request.ptr + item.request.len - (const char *)entry));
 }
 
 void fw_entry_free(fw_entry *entry)

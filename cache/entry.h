@@ -50,6 +50,8 @@ fw_entry_plan fw_entry_plan_of(const fw_cache_item *item);
  * thread. */
 fw_entry *fw_entry_create(const fw_cache_item *item, const fw_entry_plan *plan, int64_t expires_ns,
                           int64_t now_ns);
+/* What the block of an entry takes, as in its plan. */
+size_t fw_entry_bytes(const fw_entry *entry);
 /* Points `out` into the entry. Wait-free. */
 void fw_entry_read(const fw_entry *entry, fw_cache_item *out);
 /* Frees an entry that no reader can see. Any thread. */

@@ -17,7 +17,7 @@ static void relink(fw_nodes *nodes, uint32_t index, int64_t second)
     fw_node *at = nodes->at;
     at[at[index].sooner].later = at[index].later;
     at[at[index].later].sooner = at[index].sooner;
-    int64_t due = fw_expiry_second(at[index].entry->expires_ns);
+    int64_t due = fw_expiry_second(fw_node_entry(nodes, index)->expires_ns);
     FW_ASSERT(due >= second);
     fw_expiry_link(nodes, fw_expiry_slot(due, second), index);
 }
@@ -63,7 +63,7 @@ uint32_t fw_expiry_due(fw_expiry *expiry, fw_nodes *nodes, int64_t now_s, size_t
             expiry->at_s = second;
             continue;
         }
-        if (fw_expiry_second(nodes->at[first].entry->expires_ns) <= second)
+        if (fw_expiry_second(fw_node_entry(nodes, first)->expires_ns) <= second)
             return first;
         if (*work == 0)
             break;

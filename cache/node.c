@@ -16,7 +16,8 @@ bool fw_nodes_init(fw_nodes *nodes, uint32_t count)
     if (!nodes->at)
         return false;
     for (uint32_t i = 0; i < FW_NODE_SENTINELS; i++)
-        nodes->at[i] = (fw_node){.newer = i, .older = i, .later = i, .sooner = i};
+        nodes->at[i] =
+            (fw_node){.newer = i, .older = i, .later = i, .sooner = i, .place = FW_PLACE_NONE};
     return true;
 }
 

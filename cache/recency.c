@@ -86,15 +86,16 @@ static inline void place_in_newest(fw_recency *recency, fw_nodes *nodes, uint32_
     append(nodes, sentinel, index);
 }
 
-void fw_recency_add(fw_recency *recency, fw_nodes *nodes, uint32_t index, uint32_t count)
+void fw_recency_add(fw_recency *recency, fw_nodes *nodes, uint32_t index, fw_entry *entry,
+                    uint32_t count)
 {
     /* Relaxed: marks are hints; see fw_entry_mark. */
-    uint64_t mark = fw_load_relaxed(&nodes->at[index].entry->mark) & ~(uint64_t)FW_MARK_USED;
+    uint64_t mark = fw_load_relaxed(&entry->mark) & ~(uint64_t)FW_MARK_USED;
     FW_DEBUG_ASSERT(index >= FW_NODE_SENTINELS);
     /* Threads' clocks differ a little: what is placed later counts as used later. */
     if (FW_UNLIKELY(mark < recency->newest_mark)) {
         mark = recency->newest_mark;
-        fw_store_relaxed(&nodes->at[index].entry->mark, mark);
+        fw_store_relaxed(&entry->mark, mark);
     }
     if (recency->placed > count / FW_ERAS_WANTED && mark > recency->newest_mark)
         begin_era(recency, nodes, mark);
@@ -139,7 +140,25 @@ static void move(fw_recency *recency, fw_nodes *nodes, uint32_t index, uint32_t 
 static inline uint64_t mark_at(const fw_nodes *nodes, uint32_t index)
 {
     /* Relaxed: marks are hints; see fw_entry_mark. */
-    return fw_load_relaxed(&nodes->at[index].entry->mark);
+    return fw_load_relaxed(&fw_node_entry(nodes, index)->mark);
+}
+
+/* ahead-note: what stands in an old era was used long ago, so each node is three loads from far
+ * away that need each other: node, bucket, entry. They are done for a batch at a time. */
+enum { BATCH = 16 };
+
+/* Loads the marks of up to BATCH nodes of an era, from `index` on. => how many. */
+static uint32_t load_ahead(const fw_nodes *nodes, uint32_t index, uint32_t sentinel,
+                           uint32_t batch[BATCH])
+{
+    uint32_t count = 0;
+    for (; count < BATCH && index != sentinel; index = nodes->at[index].newer) {
+        __builtin_prefetch(&nodes->buckets[nodes->at[index].place / 8]);
+        batch[count++] = index;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&fw_node_entry(nodes, batch[i])->mark, 1);
+    return count;
 }
 
 /* Of the oldest era: sends marked entries to where their marks belong, cleans those that belong
@@ -147,18 +166,21 @@ static inline uint64_t mark_at(const fw_nodes *nodes, uint32_t index)
  * => how many are left. */
 static uint32_t send_on(fw_recency *recency, fw_nodes *nodes, uint32_t sentinel)
 {
-    uint32_t left = 0;
-    for (uint32_t index = nodes->at[sentinel].newer, next; index != sentinel; index = next) {
-        next = nodes->at[index].newer;
-        left++;
-        if (!(mark_at(nodes, index) & FW_MARK_USED))
-            continue;
-        uint64_t mark = clean_mark(nodes->at[index].entry);
-        uint32_t era = era_of(recency, mark);
-        if (era == recency->oldest)
-            continue;
-        move(recency, nodes, index, era, mark);
-        left--;
+    uint32_t left = 0, batch[BATCH], count;
+    for (uint32_t index = nodes->at[sentinel].newer; index != sentinel;) {
+        count = load_ahead(nodes, index, sentinel, batch);
+        index = nodes->at[batch[count - 1]].newer;
+        left += count;
+        for (uint32_t i = 0; i < count; i++) {
+            if (!(mark_at(nodes, batch[i]) & FW_MARK_USED))
+                continue;
+            uint64_t mark = clean_mark(fw_node_entry(nodes, batch[i]));
+            uint32_t era = era_of(recency, mark);
+            if (era == recency->oldest)
+                continue;
+            move(recency, nodes, batch[i], era, mark);
+            left--;
+        }
     }
     return left;
 }
@@ -236,7 +258,7 @@ uint32_t fw_recency_find_oldest(fw_recency *recency, fw_nodes *nodes)
         }
         if (FW_LIKELY(!(mark_at(nodes, first) & FW_MARK_USED)) || moves-- == 0)
             return first;
-        uint64_t mark = clean_mark(nodes->at[first].entry);
+        uint64_t mark = clean_mark(fw_node_entry(nodes, first));
         move(recency, nodes, first, era_of(recency, mark), mark);
     }
 }

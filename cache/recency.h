@@ -31,9 +31,10 @@ typedef struct fw_recency {
 } fw_recency;
 
 void fw_recency_init(fw_recency *recency);
-/* A node enters with its entry's clean mark as the latest use; count: of entries now, it sets the
- * size of an era. */
-void fw_recency_add(fw_recency *recency, fw_nodes *nodes, uint32_t index, uint32_t count);
+/* A node enters with its entry's clean mark as the latest use; the entry is private yet. count: of
+ * entries now, it sets the size of an era. */
+void fw_recency_add(fw_recency *recency, fw_nodes *nodes, uint32_t index, fw_entry *entry,
+                    uint32_t count);
 
 static inline void fw_recency_remove(fw_nodes *nodes, uint32_t index)
 {
@@ -53,7 +54,7 @@ static inline uint32_t fw_recency_oldest(fw_recency *recency, fw_nodes *nodes)
     uint32_t sentinel = recency->oldest % FW_ERAS, first = nodes->at[sentinel].newer;
     /* Relaxed: marks are hints; see fw_entry_mark. */
     if (FW_LIKELY(first != sentinel && !(recency->unsorted >> sentinel & 1) &&
-                  !(fw_load_relaxed(&nodes->at[first].entry->mark) & FW_MARK_USED)))
+                  !(fw_load_relaxed(&fw_node_entry(nodes, first)->mark) & FW_MARK_USED)))
         return first;
     return fw_recency_find_oldest(recency, nodes);
 }

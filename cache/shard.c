@@ -1,11 +1,12 @@
 /* cache/shard.c - what happens to a shard's entries: they come, are replaced, evicted, removed,
  * they expire.
  *
- * Key invariant, whenever the lock is free: each node that is not free names one entry, which
- * stands in the table at the node's place, in one era and in one slot of the wheel; the counters
- * tell the truth about them. An entry that leaves is remembered as departed before it leaves the
- * table, so that no reader sees neither. Entries are retired after the lock is given back.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Key invariant, whenever the lock is free: each node that is not free has one entry, at the node's
+ * place in the table, and stands in one era and in one slot of the wheel; the counters tell the
+ * truth about them. While the table grows, the entries of nodes below `moved` stand in the next
+ * table too, and readers look into the present one, where all are. An entry that leaves is
+ * remembered as departed before it leaves the table, so that no reader sees neither. Entries are
+ * retired after the lock is given back. SPDX-License-Identifier: Apache-2.0 */
 #include "cache/shard.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 #include "cache/hash.h"
+#include "cache/shard_parts.h"
 
 /* A shard has room for so many at first, and grows as it fills. */
 enum { START_ENTRIES = 256 };
@@ -23,32 +25,6 @@ typedef struct victims {
     fw_entry *entries[FW_SHARD_VICTIMS];
     size_t count;
 } victims;
-
-/* Only the lock's holder writes; relaxed, because readers want figures. */
-static inline size_t entries_of(const fw_shard *shard)
-{
-    return fw_load_relaxed(&shard->entries);
-}
-
-/* Only the lock's holder writes; the release in put_table is for readers. */
-static inline fw_table table_of(const fw_shard *shard)
-{
-    return fw_load_relaxed(&shard->table);
-}
-
-static void put_table(fw_shard *shard, fw_table table)
-{
-    size_t room = fw_table_room(table);
-    shard->table_room = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
-    /* [shard-table] release: the table's buckets. */
-    fw_store_release(&shard->table, table);
-}
-
-static inline void count_bytes(fw_shard *shard, int64_t change)
-{
-    fw_count(&shard->bytes, (size_t)change);
-    shard->unsent_bytes += change;
-}
 
 /* Relaxed: a sum that bounds what is kept; nothing is published by it. */
 static inline void send_bytes(fw_shard *shard)
@@ -73,17 +49,16 @@ bool fw_shard_init(fw_shard *shard, fw_bounds *bounds, size_t likely, size_t rem
     ready = fw_departed_init(&shard->departed, remembered) && ready;
     fw_recency_init(&shard->recency);
     fw_expiry_init(&shard->expiry);
-    put_table(shard, table);
+    fw_shard_put_table(shard, table);
     /* Relaxed: the cache is private until it is created. */
     fw_store_relaxed(&shard->began, UINT64_MAX);
-    fw_store_relaxed(&shard->nodes_hint, shard->nodes.at);
     if (!ready) {
         fw_shard_fini(shard);
         return false;
     }
-    count_bytes(shard, (int64_t)(sizeof *shard + fw_table_bytes(table) +
-                                 shard->nodes.capacity * sizeof(fw_node) +
-                                 fw_departed_bytes(&shard->departed)));
+    fw_shard_count_bytes(shard, (int64_t)(sizeof *shard + fw_table_bytes(table) +
+                                          shard->nodes.capacity * sizeof(fw_node) +
+                                          fw_departed_bytes(&shard->departed)));
     send_bytes(shard);
     return true;
 }
@@ -91,79 +66,41 @@ bool fw_shard_init(fw_shard *shard, fw_bounds *bounds, size_t likely, size_t rem
 void fw_shard_fini(fw_shard *shard)
 {
     for (uint32_t i = FW_NODE_SENTINELS; shard->nodes.at && i < shard->nodes.made; i++) {
-        if (shard->nodes.at[i].entry)
-            fw_entry_free(shard->nodes.at[i].entry);
+        if (shard->nodes.at[i].place != FW_PLACE_NONE)
+            fw_entry_free(fw_node_entry(&shard->nodes, i));
     }
+    fw_table_destroy(shard->next);
+    free(shard->next_places);
     fw_nodes_fini(&shard->nodes);
     fw_departed_fini(&shard->departed);
-    fw_table_destroy(table_of(shard));
+    fw_table_destroy(fw_shard_table(shard));
 }
 
-/* What a share of the cache comes to, with what chance adds to it. */
-static size_t likely_entries(const fw_shard *shard)
+static bool make_nodes(fw_shard *shard)
 {
-    /* Relaxed: a setting. */
-    size_t share = fw_load_relaxed(&shard->bounds->entries_max) / shard->bounds->shards;
-    return share + share / 32 + 64;
-}
-
-static void reclaim_table(void *buckets)
-{
-    fw_table_destroy((fw_table)buckets);
-}
-
-/* Another, larger table with the same entries. => false: no memory. */
-static bool grow_table(fw_shard *shard)
-{
-    fw_table old = table_of(shard);
-    size_t entries = entries_of(shard), likely = likely_entries(shard);
-    size_t wanted = entries * 2 < likely ? entries * 2 : likely;
-    fw_table grown = fw_table_create(wanted > entries + entries / 4 ? wanted : entries / 4 * 5 + 8);
-    if (!grown)
-        return false;
-    for (uint32_t i = FW_NODE_SENTINELS; i < shard->nodes.made; i++) {
-        fw_node *node = &shard->nodes.at[i];
-        if (node->entry)
-            node->place = fw_table_insert(grown, fw_hash(node->entry->key), node->entry);
-    }
-    put_table(shard, grown);
-    count_bytes(shard, (int64_t)fw_table_bytes(grown) - (int64_t)fw_table_bytes(old));
-    fw_rcu_retire(fw_table_buckets(old), reclaim_table);
-    return true;
-}
-
-/* Room for one more, in a table or an array that is full. => false: no memory. */
-static bool make_space(fw_shard *shard)
-{
-    size_t entries = entries_of(shard);
-    if (entries >= fw_table_room(table_of(shard)) && !grow_table(shard) &&
-        entries >= fw_table_places(table_of(shard)))
-        return false;
-    if (fw_nodes_has_free(&shard->nodes))
-        return true;
     uint32_t capacity = shard->nodes.capacity;
-    if (!fw_nodes_grow(&shard->nodes, (uint32_t)likely_entries(shard)))
+    if (!fw_nodes_grow(&shard->nodes, (uint32_t)fw_likely_entries(shard)))
         return false;
-    /* Relaxed: a hint. */
-    fw_store_relaxed(&shard->nodes_hint, shard->nodes.at);
-    count_bytes(shard, (int64_t)(shard->nodes.capacity - capacity) * (int64_t)sizeof(fw_node));
+    fw_shard_count_bytes(shard,
+                         (int64_t)(shard->nodes.capacity - capacity) * (int64_t)sizeof(fw_node));
     return true;
 }
 
+/* Under the lock: room for one more. => false: no memory. */
 static inline bool reserve(fw_shard *shard)
 {
-    if (FW_LIKELY(entries_of(shard) < shard->table_room && fw_nodes_has_free(&shard->nodes)))
-        return true;
-    return make_space(shard);
+    if (FW_UNLIKELY(fw_shard_entries(shard) >= fw_table_places(fw_shard_table(shard))))
+        return false;
+    return FW_LIKELY(fw_nodes_has_free(&shard->nodes)) || make_nodes(shard);
 }
 
 /* What a put or a departure changes in the figures. `gone` and `entry` may be NULL. The usual put
  * changes little, as it evicts one of the same kind. */
-static inline void count_change(fw_shard *shard, const fw_entry *entry, size_t bytes,
-                                const fw_entry *gone, size_t gone_bytes)
+static inline void count_change(fw_shard *shard, const fw_entry *entry, const fw_entry *gone)
 {
-    if (FW_UNLIKELY(bytes != gone_bytes))
-        count_bytes(shard, (int64_t)bytes - (int64_t)gone_bytes);
+    size_t bytes = entry ? fw_entry_bytes(entry) : 0, less = gone ? fw_entry_bytes(gone) : 0;
+    if (FW_UNLIKELY(bytes != less))
+        fw_shard_count_bytes(shard, (int64_t)bytes - (int64_t)less);
     if (entry && gone && FW_LIKELY(entry->status == gone->status))
         return;
     if (entry)
@@ -175,11 +112,12 @@ static inline void count_change(fw_shard *shard, const fw_entry *entry, size_t b
 /* Under the lock: the entry of a node leaves; not yet counted. => the entry, to be retired. */
 static inline fw_entry *unlink_entry(fw_shard *shard, uint32_t index)
 {
-    fw_node *node = &shard->nodes.at[index];
-    fw_entry *entry = node->entry;
+    fw_entry *entry = fw_node_entry(&shard->nodes, index);
     uint64_t hash = fw_hash(entry->key);
     fw_departed_add(&shard->departed, hash);
-    fw_table_remove(table_of(shard), node->place, hash);
+    fw_table_remove(fw_shard_table(shard), shard->nodes.at[index].place, hash);
+    if (FW_UNLIKELY(fw_shard_stands_in_next(shard, index)))
+        fw_table_remove(shard->next, shard->next_places[index], hash);
     fw_recency_remove(&shard->nodes, index);
     fw_expiry_remove(&shard->expiry, &shard->nodes, index);
     fw_node_give(&shard->nodes, index);
@@ -188,9 +126,8 @@ static inline fw_entry *unlink_entry(fw_shard *shard, uint32_t index)
 
 static fw_entry *take_out(fw_shard *shard, uint32_t index)
 {
-    size_t bytes = shard->nodes.at[index].bytes;
     fw_entry *entry = unlink_entry(shard, index);
-    count_change(shard, NULL, 0, entry, bytes);
+    count_change(shard, NULL, entry);
     fw_count(&shard->entries, -(size_t)1);
     return entry;
 }
@@ -212,7 +149,7 @@ static uint64_t oldest_mark(fw_shard *shard)
     uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
     /* Relaxed: a hint. */
     return index == FW_NODE_NONE ? UINT64_MAX
-                                 : fw_load_relaxed(&shard->nodes.at[index].entry->mark);
+                                 : fw_load_relaxed(&fw_node_entry(&shard->nodes, index)->mark);
 }
 
 static void show_exact_age(fw_shard *shard)
@@ -221,23 +158,28 @@ static void show_exact_age(fw_shard *shard)
     fw_store_relaxed(&shard->began, oldest_mark(shard));
 }
 
-/* Tells, and starts loading, what the next eviction will touch: in a large cache what was used
- * least recently is in nobody's near memory, in a small one it may be in another processor's. */
-static inline void show_next(fw_shard *shard, const fw_node *next)
+/* Tells, and starts loading, what the next evictions will touch: in a large cache what was used
+ * least recently is in nobody's near memory, in a small one it may be in another processor's. The
+ * node after the next one, and its bucket, are needed to know its entry. */
+static inline void show_next(fw_shard *shard, uint32_t next)
 {
     const fw_node *at = shard->nodes.at;
-    if (FW_UNLIKELY(!next->entry))
+    const fw_node *node = &at[next];
+    if (FW_UNLIKELY(node->place == FW_PLACE_NONE))
         return;
-    const fw_bucket *bucket = &fw_table_buckets(table_of(shard))[next->place / 8];
+    const fw_bucket *bucket = &shard->nodes.buckets[node->place / 8];
+    const fw_entry *entry = fw_node_entry(&shard->nodes, next);
     /* Relaxed, all: addresses to load early. */
-    fw_store_relaxed(&shard->next_entry, next->entry);
+    fw_store_relaxed(&shard->next_entry, entry);
     fw_store_relaxed(&shard->next_bucket, bucket);
-    fw_store_relaxed(&shard->next_node, next);
-    __builtin_prefetch(next->entry);
-    __builtin_prefetch(bucket);
-    __builtin_prefetch(&at[next->newer]);
-    __builtin_prefetch(&at[next->later]);
-    __builtin_prefetch(&at[next->sooner]);
+    fw_store_relaxed(&shard->next_node, node);
+    __builtin_prefetch(entry);
+    __builtin_prefetch(&at[node->later]);
+    __builtin_prefetch(&at[node->sooner]);
+    const fw_node *after = &at[node->newer];
+    if (FW_LIKELY(after->place != FW_PLACE_NONE))
+        __builtin_prefetch(&shard->nodes.buckets[after->place / 8]);
+    __builtin_prefetch(&at[after->newer]);
 }
 
 /* Under the lock: evicts the entry used least recently. => it, or NULL. */
@@ -247,7 +189,7 @@ static fw_entry *evict_oldest(fw_shard *shard, fw_eviction why)
     if (index == FW_NODE_NONE)
         return NULL;
     fw_count(&shard->evicted[why], 1);
-    show_next(shard, &shard->nodes.at[shard->nodes.at[index].newer]);
+    show_next(shard, shard->nodes.at[index].newer);
     return take_out(shard, index);
 }
 
@@ -258,39 +200,37 @@ static void retire_all(victims *out)
 }
 
 /* Under the lock: an entry of a new key; not yet counted. */
-static inline void enter(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash,
-                         int64_t now_ns)
+static inline void enter(fw_shard *shard, fw_entry *entry, uint64_t hash, int64_t now_ns)
 {
     uint32_t index = fw_node_take(&shard->nodes);
     fw_node *node = &shard->nodes.at[index];
     entry->node = index;
-    node->entry = entry;
-    node->bytes = (uint32_t)bytes;
-    fw_recency_add(&shard->recency, &shard->nodes, index, (uint32_t)entries_of(shard));
+    node->hash = (uint32_t)hash;
+    fw_recency_add(&shard->recency, &shard->nodes, index, entry, (uint32_t)fw_shard_entries(shard));
     fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
-    node->place = fw_table_insert(table_of(shard), hash, entry);
+    node->place = fw_table_insert(fw_shard_table(shard), hash, entry);
+    if (FW_UNLIKELY(fw_shard_stands_in_next(shard, index)))
+        fw_shard_enter_next(shard, index, entry, fw_table_tag(hash));
 }
 
 /* Under the lock: an entry of a key that is here. It takes over the node where it stands, as used
  * now, and is moved when its turn comes, as one that a reader used. => the one it replaces. */
-static fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, size_t bytes,
-                         int64_t now_ns)
+static fw_entry *replace(fw_shard *shard, uint32_t place, fw_entry *entry, int64_t now_ns)
 {
-    fw_entry *old = fw_table_entry(table_of(shard), place);
+    fw_entry *old = fw_table_entry(fw_shard_table(shard), place);
     uint32_t index = old->node;
-    fw_node *node = &shard->nodes.at[index];
-    FW_ASSERT(node->entry == old && node->place == place);
-    count_change(shard, entry, bytes, old, node->bytes);
+    FW_DEBUG_ASSERT(shard->nodes.at[index].place == place);
+    count_change(shard, entry, old);
     entry->node = index;
     /* Relaxed: private until the table publishes it. */
     fw_store_relaxed(&entry->mark, fw_mark_of(now_ns) | FW_MARK_USED);
-    node->entry = entry;
-    node->bytes = (uint32_t)bytes;
     if (FW_UNLIKELY(entry->expires_ns < old->expires_ns)) {
         fw_expiry_remove(&shard->expiry, &shard->nodes, index);
         fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
     }
-    fw_table_replace(table_of(shard), place, entry);
+    fw_table_replace(fw_shard_table(shard), place, entry);
+    if (FW_UNLIKELY(fw_shard_stands_in_next(shard, index)))
+        fw_table_replace(shard->next, shard->next_places[index], entry);
     return old;
 }
 
@@ -310,22 +250,19 @@ static inline bool drives_out(const fw_shard *shard, const fw_shard *other, int6
     fw_bounds *bounds = shard->bounds;
     /* Relaxed, all: bounds. */
     bool full = fw_load_relaxed(&bounds->entries) >= fw_load_relaxed(&bounds->entries_max);
-    return FW_LIKELY(full && entries_of(shard) > 0) && is_oldest(shard, other, now_ns);
+    return FW_LIKELY(full && fw_shard_entries(shard) > 0) && is_oldest(shard, other, now_ns);
 }
 
 /* Under the lock: an entry of a new key, after the one that has to go for it, if any. => that one.
  */
-static inline fw_entry *enter_for_oldest(fw_shard *shard, fw_entry *entry, size_t bytes,
-                                         uint64_t hash, int64_t now_ns, const fw_shard *other)
+static inline fw_entry *enter_for_oldest(fw_shard *shard, fw_entry *entry, uint64_t hash,
+                                         int64_t now_ns, const fw_shard *other)
 {
     fw_entry *gone = NULL;
-    size_t gone_bytes = 0;
     if (drives_out(shard, other, now_ns)) {
         uint32_t index = fw_recency_oldest(&shard->recency, &shard->nodes);
-        const fw_node *oldest = &shard->nodes.at[index];
         FW_ASSERT(index != FW_NODE_NONE);
-        show_next(shard, &shard->nodes.at[oldest->newer]);
-        gone_bytes = oldest->bytes;
+        show_next(shard, shard->nodes.at[index].newer);
         gone = unlink_entry(shard, index);
         fw_count(&shard->evicted[FW_EVICTED_BY_COUNT], 1);
     } else {
@@ -333,33 +270,38 @@ static inline fw_entry *enter_for_oldest(fw_shard *shard, fw_entry *entry, size_
         fw_add_relaxed(&shard->bounds->entries, 1);
         fw_count(&shard->entries, 1);
     }
-    enter(shard, entry, bytes, hash, now_ns);
-    count_change(shard, entry, bytes, gone, gone_bytes);
+    enter(shard, entry, hash, now_ns);
+    count_change(shard, entry, gone);
     return gone;
 }
 
-int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns,
+int fw_shard_put(fw_shard *shard, fw_entry *entry, uint64_t hash, int64_t now_ns,
                  const fw_shard *other)
 {
     FW_DEBUG_ASSERT(hash == fw_hash(entry->key));
     fw_entry *gone = NULL;
     fw_lock_acquire(&shard->lock);
-    uint32_t place = fw_table_place(table_of(shard), hash, entry->key);
+    uint32_t place = fw_table_place(fw_shard_table(shard), hash, entry->key);
     if (place != FW_PLACE_NONE) {
-        gone = replace(shard, place, entry, bytes, now_ns);
+        gone = replace(shard, place, entry, now_ns);
     } else {
         if (FW_UNLIKELY(!reserve(shard))) {
             fw_lock_release(&shard->lock);
             return -FW_ENOMEM;
         }
-        gone = enter_for_oldest(shard, entry, bytes, hash, now_ns, other);
+        gone = enter_for_oldest(shard, entry, hash, now_ns, other);
     }
     fw_count(&shard->puts, 1);
+    if (FW_UNLIKELY(shard->next))
+        fw_shard_go_on_growing(shard);
+    bool is_crowded = FW_UNLIKELY(fw_shard_entries(shard) >= shard->table_room) && !shard->next;
     send_lump(shard);
     show_age(shard);
     fw_lock_release(&shard->lock);
     if (gone)
         fw_entry_retire(gone);
+    if (is_crowded)
+        fw_shard_begin_growing(shard);
     return 0;
 }
 
@@ -371,7 +313,7 @@ size_t fw_shard_evict(fw_shard *shard, size_t entries, size_t bytes, size_t leav
     /* Relaxed: only the lock's holder writes. */
     size_t before = fw_load_relaxed(&shard->bytes);
     while ((out.count < entries || before - fw_load_relaxed(&shard->bytes) < bytes) &&
-           out.count < FW_SHARD_VICTIMS && entries_of(shard) > leave) {
+           out.count < FW_SHARD_VICTIMS && fw_shard_entries(shard) > leave) {
         if (out.count > 0 && oldest_mark(shard) > until)
             break;
         fw_entry *entry = evict_oldest(shard, why);
@@ -391,9 +333,9 @@ bool fw_shard_remove(fw_shard *shard, uint64_t hash, fw_key key)
 {
     fw_entry *gone = NULL;
     fw_lock_acquire(&shard->lock);
-    uint32_t place = fw_table_place(table_of(shard), hash, key);
+    uint32_t place = fw_table_place(fw_shard_table(shard), hash, key);
     if (place != FW_PLACE_NONE) {
-        gone = fw_table_entry(table_of(shard), place);
+        gone = fw_table_entry(fw_shard_table(shard), place);
         take_out(shard, gone->node);
         /* Relaxed: a count that bounds. */
         fw_sub_relaxed(&shard->bounds->entries, 1);
@@ -414,7 +356,7 @@ size_t fw_shard_sweep(fw_shard *shard, int64_t now_ns, size_t *work)
         uint32_t index = fw_expiry_due(&shard->expiry, &shard->nodes, now_ns / FW_NS_PER_S, work);
         if (index == FW_NODE_NONE)
             break;
-        FW_ASSERT(shard->nodes.at[index].entry->expires_ns < now_ns);
+        FW_ASSERT(fw_node_entry(&shard->nodes, index)->expires_ns < now_ns);
         --*work;
         fw_count(&shard->evicted[FW_EVICTED_BY_TTL], 1);
         out.entries[out.count++] = take_out(shard, index);
@@ -427,47 +369,4 @@ size_t fw_shard_sweep(fw_shard *shard, int64_t now_ns, size_t *work)
     fw_lock_release(&shard->lock);
     retire_all(&out);
     return out.count;
-}
-
-/* Counts the nodes of every ring that starts at a sentinel, by one pair of links. */
-static size_t count_rings(const fw_shard *shard, bool wheel)
-{
-    const fw_node *at = shard->nodes.at;
-    size_t count = 0;
-    for (uint32_t s = 0; s < FW_NODE_SENTINELS; s++) {
-        for (uint32_t i = wheel ? at[s].later : at[s].newer; i != s;
-             i = wheel ? at[i].later : at[i].newer) {
-            if (!at[i].entry || count++ > shard->nodes.made)
-                return SIZE_MAX;
-        }
-    }
-    return count;
-}
-
-bool fw_shard_is_valid(fw_shard *shard)
-{
-    fw_lock_acquire(&shard->lock);
-    size_t entries = 0, bytes = sizeof *shard + fw_table_bytes(table_of(shard)) +
-                                shard->nodes.capacity * sizeof(fw_node) +
-                                fw_departed_bytes(&shard->departed);
-    bool valid = true;
-    for (uint32_t i = FW_NODE_SENTINELS; i < shard->nodes.made; i++) {
-        const fw_node *node = &shard->nodes.at[i];
-        if (!node->entry)
-            continue;
-        fw_key key = node->entry->key;
-        entries++;
-        bytes += node->bytes;
-        valid &= node->entry->node == i;
-        valid &= fw_table_place(table_of(shard), fw_hash(key), key) == node->place;
-        valid &= fw_shard_find(shard, fw_hash(key), key) == node->entry;
-    }
-    size_t states = 0;
-    for (unsigned i = 0; i < FW_UNKNOWN; i++)
-        states += fw_load_relaxed(&shard->by_status[i]);
-    valid &= entries == entries_of(shard) && entries == states;
-    valid &= bytes == fw_load_relaxed(&shard->bytes) && entries == shard->expiry.count;
-    valid &= count_rings(shard, false) == entries && count_rings(shard, true) == entries;
-    fw_lock_release(&shard->lock);
-    return valid;
 }

@@ -44,11 +44,10 @@ typedef struct fw_shard {
     /* Shared, atomic; changed seldom, under the lock. */
     fw_atomic(uintptr_t) table;
     fw_atomic(uint64_t) began; /* about when the oldest entry was last used; UINT64_MAX: no entry */
-    fw_atomic(const fw_node *)
-        nodes_hint; /* where the nodes are, to load one early; may be stale */
     /* First line, what every put needs. Under the lock, but for the hints. */
     _Alignas(FW_APART) fw_lock lock;
     uint32_t table_room; /* fw_table_room(table) */
+    fw_table next;       /* the table grows: the one to come; else 0 */
     fw_nodes nodes;
     /* Shared, atomic; written under the lock: what the next eviction will touch, to be loaded
      * before the lock is taken. Addresses only; what is there may be gone. */
@@ -61,6 +60,9 @@ typedef struct fw_shard {
     fw_atomic(size_t) entries, bytes;
     /* Further lines. Under the lock. */
     fw_recency recency;
+    /* While the table grows: nodes below `moved` stand in `next` as well, at next_places. */
+    uint32_t moved;
+    uint32_t *next_places;
     /* Written under the lock, read by anyone. */
     fw_atomic(size_t) by_status[FW_UNKNOWN];
 } fw_shard;
@@ -81,18 +83,10 @@ static inline void fw_shard_prefetch(const fw_shard *shard)
     __builtin_prefetch(&shard->recency, 1);
 }
 
-/* Starts loading the node of an entry that is about to be replaced. Inside the read section of the
- * entry. */
-static inline void fw_shard_prefetch_node(const fw_shard *shard, const fw_entry *entry)
-{
-    /* Relaxed: only an address. */
-    __builtin_prefetch(fw_load_relaxed(&shard->nodes_hint) + entry->node, 1);
-}
-
-/* Takes a private entry of `bytes`; if the cache is full, the oldest one goes first, unless the
+/* Takes a private entry; if the cache is full, the oldest one goes first, unless the
  * other shard (which may be this one) has a much older one: then the cache is left one too large.
  * 0, or -FW_ENOMEM: the entry is still the caller's. */
-int fw_shard_put(fw_shard *shard, fw_entry *entry, size_t bytes, uint64_t hash, int64_t now_ns,
+int fw_shard_put(fw_shard *shard, fw_entry *entry, uint64_t hash, int64_t now_ns,
                  const fw_shard *other);
 /* Evicts one, and more until so many entries and bytes are gone, FW_SHARD_VICTIMS are gone, `leave`
  * are left or the oldest one was used later than `until`. => how many went. */

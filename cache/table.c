@@ -40,6 +40,7 @@ fw_table fw_table_create(size_t entries)
 
 void fw_table_destroy(fw_table table)
 {
+    /* Of no table, NULL. */
     free(fw_table_buckets(table));
 }
 

@@ -93,6 +93,13 @@ static inline fw_entry *fw_table_entry(fw_table table, uint32_t place)
     return fw_load_relaxed(&fw_table_buckets(table)[place / 8].entries[place % 8]);
 }
 
+/* Writer only: the tag of a place that is taken. */
+static inline uint8_t fw_table_tag_at(fw_table table, uint32_t place)
+{
+    /* Relaxed: only the lock's holder writes. */
+    return (uint8_t)(fw_load_relaxed(&fw_table_buckets(table)[place / 8].tags) >> place % 8 * 8);
+}
+
 /* The same when the home bucket does not settle it. */
 uint32_t fw_table_place_far(fw_table table, uint64_t hash, fw_key key);
 uint32_t fw_table_insert_far(fw_table table, uint64_t hash, fw_entry *entry);

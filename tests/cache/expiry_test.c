@@ -10,15 +10,27 @@ enum { NODES = 2000 };
 typedef struct wheel {
     fw_expiry expiry;
     fw_nodes nodes;
+    fw_table table; /* in which nodes find their entries */
 } wheel;
+
+static void make(wheel *w)
+{
+    fw_expiry_init(&w->expiry);
+    assert_true(fw_nodes_init(&w->nodes, 8));
+    w->table = fw_table_create(NODES);
+    w->nodes.buckets = fw_table_buckets(w->table);
+}
 
 static void add(wheel *w, uint64_t number, int64_t expires_ns, int64_t now_ns)
 {
     fw_cache_item item = item_of(number, "x");
     assert_true(fw_nodes_has_free(&w->nodes) || fw_nodes_grow(&w->nodes, NODES));
     uint32_t index = fw_node_take(&w->nodes);
-    w->nodes.at[index].entry = create_entry(&item, expires_ns, 0);
-    assert_non_null(w->nodes.at[index].entry);
+    fw_entry *entry = create_entry(&item, expires_ns, 0);
+    assert_non_null(entry);
+    w->nodes.at[index].place =
+        fw_table_insert(w->table, UINT64_C(1) << 32 | (uint32_t)(number << 20), entry);
+    w->nodes.at[index].hash = (uint32_t)(number << 20);
     fw_expiry_add(&w->expiry, &w->nodes, index, expires_ns, now_ns);
 }
 
@@ -30,10 +42,13 @@ static size_t take_due(wheel *w, int64_t now_s, size_t work)
         uint32_t index = fw_expiry_due(&w->expiry, &w->nodes, now_s, &work);
         if (index == FW_NODE_NONE)
             return taken;
-        int64_t expires = w->nodes.at[index].entry->expires_ns;
+        fw_entry *entry = fw_node_entry(&w->nodes, index);
+        int64_t expires = entry->expires_ns;
         assert_true(expires < now_s * SECOND);
         fw_expiry_remove(&w->expiry, &w->nodes, index);
-        fw_entry_free(w->nodes.at[index].entry);
+        fw_table_remove(w->table, w->nodes.at[index].place,
+                        UINT64_C(1) << 32 | w->nodes.at[index].hash);
+        fw_entry_free(entry);
         fw_node_give(&w->nodes, index);
         taken++;
     }
@@ -44,8 +59,7 @@ static void run(uint64_t *random, int64_t start_s, int64_t span_s, int64_t step)
 {
     wheel w;
     int64_t due[NODES];
-    fw_expiry_init(&w.expiry);
-    assert_true(fw_nodes_init(&w.nodes, 8));
+    make(&w);
     for (uint64_t i = 0; i < NODES; i++) {
         int64_t after = (int64_t)(next_random(random) % (uint64_t)(span_s * SECOND));
         due[i] = start_s * SECOND + after;
@@ -62,6 +76,7 @@ static void run(uint64_t *random, int64_t start_s, int64_t span_s, int64_t step)
     }
     assert_int_equal(w.expiry.count, 0);
     fw_nodes_fini(&w.nodes);
+    fw_table_destroy(w.table);
 }
 
 static void each_goes_at_its_second(void **state)
@@ -82,8 +97,7 @@ static void a_wheel_that_hangs_behind_catches_up(void **state)
 {
     (void)state;
     wheel w;
-    fw_expiry_init(&w.expiry);
-    assert_true(fw_nodes_init(&w.nodes, 8));
+    make(&w);
     add(&w, 1, 10 * SECOND, 0);
     add(&w, 2, 90000 * SECOND, 0);
     add(&w, 3, 5005 * SECOND, 5000 * SECOND);
@@ -93,6 +107,7 @@ static void a_wheel_that_hangs_behind_catches_up(void **state)
     assert_int_equal(take_due(&w, 90000, SIZE_MAX), 0);
     assert_int_equal(take_due(&w, 90001, SIZE_MAX), 1);
     fw_nodes_fini(&w.nodes);
+    fw_table_destroy(w.table);
 }
 
 /* With little work at a time, nothing is lost and nothing comes early. */
@@ -100,8 +115,7 @@ static void work_is_bounded(void **state)
 {
     (void)state;
     wheel w;
-    fw_expiry_init(&w.expiry);
-    assert_true(fw_nodes_init(&w.nodes, 8));
+    make(&w);
     for (uint64_t i = 0; i < NODES; i++)
         add(&w, i, 10000 * SECOND + (int64_t)i, 0);
     assert_int_equal(take_due(&w, 10000, SIZE_MAX), 0);
@@ -112,6 +126,7 @@ static void work_is_bounded(void **state)
         assert_true(calls < 100);
     }
     fw_nodes_fini(&w.nodes);
+    fw_table_destroy(w.table);
 }
 
 static void far_times_do_not_overflow(void **state)

@@ -1,6 +1,6 @@
 /* shard_test.c - random histories of everything a cache can be asked, against a plain model, with
- * the whole structure looked through again and again; covers cache/node.c too, which has no life of
- * its own. SPDX-License-Identifier: Apache-2.0 */
+ * the whole structure looked through again and again; covers cache/node.c, cache/growing.c and
+ * cache/shard_check.c too. SPDX-License-Identifier: Apache-2.0 */
 #include "items.h"
 
 #include "cache/body.h"
@@ -133,12 +133,48 @@ static void readers_keep_what_they_found_while_it_grows(void **state)
     fw_rcu_barrier();
 }
 
+/* Whatever happens between two steps of a table that grows, both tables are right. */
+static void a_growing_table_stays_whole(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 40000, STEPS = 120000 };
+    static bool here[NUMBERS];
+    uint64_t random = seed_of_run();
+    fw_cache *cache = cache_of(100000, 1);
+    unsigned looks = 0, grown = 0;
+    uintptr_t last = fw_load_relaxed(&cache->shards[0].table);
+    for (unsigned step = 0; step < STEPS; step++) {
+        uint64_t number = next_random(&random) % (step / 3 + 1);
+        if (next_random(&random) % 5 == 0) {
+            assert_int_equal(fw_cache_remove(cache, key_of(number)), here[number]);
+            here[number] = false;
+        } else {
+            put_text(cache, number, step % 7 ? "x" : "another length", (int64_t)step);
+            here[number] = true;
+        }
+        uintptr_t table = fw_load_relaxed(&cache->shards[0].table);
+        if ((cache->shards[0].next && step % 40 == 0) || table != last) {
+            assert_true(fw_shard_is_valid(&cache->shards[0]));
+            looks++;
+        }
+        grown += table != last;
+        last = table;
+    }
+    for (uint64_t i = 0; i < NUMBERS; i++)
+        assert_int_equal(peek_of(cache, i, STEPS) == FW_CACHE_FOUND, here[i]);
+    assert_true(grown >= 4 && looks > grown);
+    check_whole(cache);
+    fw_cache_destroy(cache);
+    fw_rcu_barrier();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_lost_while_there_is_room),
         cmocka_unit_test(sums_stay_right_under_pressure),
         cmocka_unit_test(readers_keep_what_they_found_while_it_grows),
+        cmocka_unit_test(a_growing_table_stays_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
