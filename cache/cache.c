@@ -20,8 +20,10 @@ enum {
     REMEMBERED_MIN = 64,         /* departed keys */
     REMEMBERED_MAX = 1 << 16,
     LUMP_BYTES_MAX = 16 * 1024,
-    SWEEP_WORK = 1 << 14, /* nodes that one sweep touches */
-    TRIM_HOLDS = 4        /* locks that a put takes to follow a smaller entries_max */
+    BACKLOG_SHARE = 8,           /* of bytes_max, entries let go of and not reclaimed, ... */
+    BACKLOG_BYTES_MIN = 4 << 20, /* but so many bytes at least */
+    SWEEP_WORK = 1 << 14,        /* nodes that one sweep touches */
+    TRIM_HOLDS = 4               /* locks that a put takes to follow a smaller entries_max */
 };
 
 static unsigned shards_for(size_t entries_max)
@@ -42,6 +44,8 @@ static void set_bounds(fw_bounds *bounds, size_t entries_max, size_t bytes_max, 
     fw_store_relaxed(&bounds->entries_max, entries_max);
     fw_store_relaxed(&bounds->bytes_max, bytes_max);
     fw_store_relaxed(&bounds->ttl_ns, ttl_ns);
+    size_t lump = bytes_max / 64 / bounds->shards;
+    fw_store_relaxed(&bounds->lump_bytes, lump < LUMP_BYTES_MAX ? lump : LUMP_BYTES_MAX);
 }
 
 /* => the number of shards that could be set up. */
@@ -74,10 +78,8 @@ int fw_cache_create(fw_cache **out, const fw_cache_config *config)
     fw_hash_init();
     *cache = (fw_cache){.shard_count = shards, .shard_mask = shards - 1};
     cache->is_large = config->entries_max >= LARGE_ENTRIES;
-    set_bounds(&cache->bounds, config->entries_max, config->bytes_max, config->ttl_ns);
-    size_t lump = config->bytes_max / 64 / shards;
-    cache->bounds.lump_bytes = lump < LUMP_BYTES_MAX ? lump : LUMP_BYTES_MAX;
     cache->bounds.shards = shards;
+    set_bounds(&cache->bounds, config->entries_max, config->bytes_max, config->ttl_ns);
     unsigned ready = init_shards(cache, config->entries_max);
     if (ready < shards) {
         while (ready-- > 0)
@@ -163,6 +165,19 @@ static void trim(fw_cache *cache, const fw_shard *own, int64_t now_ns, unsigned 
     }
 }
 
+/* backlog-note: entries that were let go of are memory until their readers are gone. If that is
+ * more than a part of what the cache may take, whoever stores waits for those readers, unless it is
+ * one itself. */
+static inline void bound_backlog(const fw_bounds *bounds)
+{
+    /* Relaxed: a setting. */
+    size_t most = fw_load_relaxed(&bounds->bytes_max) / BACKLOG_SHARE;
+    if (most < BACKLOG_BYTES_MIN)
+        most = BACKLOG_BYTES_MIN;
+    if (FW_UNLIKELY(fw_entry_retired_bytes() > most) && !fw_rcu_is_reading())
+        fw_rcu_barrier();
+}
+
 static inline fw_shard *shard_of(fw_cache *cache, uint64_t hash)
 {
     return &cache->shards[(hash >> (64 - FW_HASH_SHARD_BITS)) & cache->shard_mask];
@@ -210,6 +225,7 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
     }
     if (FW_UNLIKELY(excess_entries(bounds) > 0 || excess_bytes(bounds) > 0))
         trim(cache, shard, now_ns, TRIM_HOLDS);
+    bound_backlog(bounds);
     return 0;
 }
 

@@ -45,7 +45,7 @@ int fw_cache_create(fw_cache **out, const fw_cache_config *config); /* 0 or -FW_
 void fw_cache_destroy(fw_cache *cache);
 
 /* Stores or replaces. ttl_ns 0: the default. 0; -FW_EBIG: larger than the cache allows; -FW_ENOMEM.
- * Any thread. */
+ * Any thread. May wait for readers, but not inside a read section. */
 int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int64_t now_ns);
 /* Call inside an RCU read section; out is valid until it ends. Marks the entry as used unless peek.
  * Any thread, no lock. */
@@ -68,6 +68,7 @@ typedef struct fw_cache_stats {
     size_t by_status[FW_UNKNOWN];
     unsigned shards;
     size_t shard_entries_min, shard_entries_max;
+    size_t retired_bytes; /* of all caches: let go of, and not yet reclaimed */
 } fw_cache_stats;
 void fw_cache_snapshot(fw_cache *cache, fw_cache_stats *out);
 /* Visits entries, oldest use first within a shard, from `*cursor` (0 at first; left where to go on,

@@ -87,6 +87,28 @@ static inline fw_slab *slab_of(unsigned size_class)
     return FW_LIKELY(slab) ? slab : new_slab(size_class);
 }
 
+/* Each thread adds up, and sends a lump now and then. */
+enum { RETIRED_LUMP = 16 * 1024 };
+static fw_atomic(int64_t) retired_bytes;
+static _Thread_local int64_t my_retired;
+
+static inline void count_retired(int64_t bytes)
+{
+    my_retired += bytes;
+    if (FW_LIKELY(my_retired < RETIRED_LUMP && my_retired > -RETIRED_LUMP))
+        return;
+    /* Relaxed: a figure that bounds. */
+    fw_add_relaxed(&retired_bytes, my_retired);
+    my_retired = 0;
+}
+
+size_t fw_entry_retired_bytes(void)
+{
+    /* Relaxed: a figure that bounds. */
+    int64_t bytes = fw_load_relaxed(&retired_bytes);
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
 /* ahead-note: a block that comes from a slab was given back by liburcu's thread some milliseconds
  * ago, and its lines are in nobody's near cache. So each thread takes the block for its next entry
  * of a class when it fills this one, and starts loading it. */
@@ -103,6 +125,9 @@ static void give_back_ahead(void *unused)
             fw_slab_free(slab_of(i), ahead[i]);
         ahead[i] = NULL;
     }
+    /* Relaxed: a figure that bounds. */
+    fw_add_relaxed(&retired_bytes, my_retired);
+    my_retired = 0;
 }
 
 static void make_exit_key(void)
@@ -281,13 +306,25 @@ static void reclaim_block(void *object)
     uintptr_t word = (uintptr_t)object;
     unsigned size_class = (unsigned)(word >> CLASS_SHIFT) - 1;
     FW_ASSERT(size_class < CLASSES);
+    count_retired(-(int64_t)class_bytes(size_class));
     fw_slab_free(slab_of(size_class), (void *)(word & ~((uintptr_t)0xff << CLASS_SHIFT)));
+}
+
+static void reclaim_large(void *object)
+{
+    count_retired(-(int64_t)fw_entry_bytes(object));
+    free(object);
 }
 
 void fw_entry_retire(fw_entry *entry)
 {
+    size_t bytes = fw_entry_bytes(entry);
+    count_retired((int64_t)bytes);
     if (FW_UNLIKELY(entry->size_class == FROM_HEAP)) {
-        fw_rcu_retire(entry, free);
+        fw_rcu_retire(entry, reclaim_large);
+        /* Large ones are not left to be gathered until there are enough. */
+        if (bytes >= RETIRED_LUMP)
+            fw_rcu_flush();
         return;
     }
     uintptr_t word = (uintptr_t)entry;

@@ -56,6 +56,8 @@ size_t fw_entry_bytes(const fw_entry *entry);
 void fw_entry_read(const fw_entry *entry, fw_cache_item *out);
 /* Frees an entry that no reader can see. Any thread. */
 void fw_entry_free(fw_entry *entry);
+/* Bytes of entries that were retired and are not freed, to about RETIRED_LUMP for each thread. */
+size_t fw_entry_retired_bytes(void);
 /* Frees an entry that has left the table, after the readers of now. Any thread. */
 void fw_entry_retire(fw_entry *entry);
 

@@ -145,6 +145,7 @@ void fw_cache_snapshot(fw_cache *cache, fw_cache_stats *out)
         .expired_answers = fw_tally_sum(cache->tally, FW_TALLY_EXPIRED),
         .shards = cache->shard_count,
         .shard_entries_min = SIZE_MAX,
+        .retired_bytes = fw_entry_retired_bytes(),
     };
     for (unsigned i = 0; i < cache->shard_count; i++)
         add_shard(&cache->shards[i], out);

@@ -35,7 +35,9 @@ static inline void send_bytes(fw_shard *shard)
 
 static inline void send_lump(fw_shard *shard)
 {
-    if (FW_UNLIKELY((uint64_t)llabs(shard->unsent_bytes) >= shard->bounds->lump_bytes))
+    /* Relaxed: a setting. */
+    if (FW_UNLIKELY((uint64_t)llabs(shard->unsent_bytes) >=
+                    fw_load_relaxed(&shard->bounds->lump_bytes)))
         send_bytes(shard);
 }
 

@@ -23,8 +23,9 @@ typedef struct fw_bounds {
     /* Shared, atomic; changed by resize. */
     fw_atomic(size_t) entries_max, bytes_max;
     fw_atomic(int64_t) ttl_ns;
+    fw_atomic(size_t) lump_bytes; /* what a shard may keep to itself of a change in bytes */
     /* Immutable after create. */
-    size_t lump_bytes, shards;
+    size_t shards;
     /* Shared, atomic; changed by shards. */
     _Alignas(FW_APART) fw_atomic(size_t) entries;
     fw_atomic(int64_t) bytes;

@@ -67,6 +67,11 @@ void fw_rcu_read_unlock(void)
     rcu_read_unlock();
 }
 
+int fw_rcu_is_reading(void)
+{
+    return rcu_read_ongoing() != 0;
+}
+
 static void reclaim_block(struct rcu_head *head)
 {
     retired_block *block = FW_CONTAINER_OF(head, retired_block, head);

@@ -16,6 +16,9 @@
 void fw_rcu_read_lock(void);
 void fw_rcu_read_unlock(void);
 
+/* Whether this thread is inside one. */
+int fw_rcu_is_reading(void);
+
 /* Any thread, also inside a read section. reclaim(object) runs later on a thread of liburcu. */
 void fw_rcu_retire(void *object, void (*reclaim)(void *object));
 /* Hands over what this thread has gathered; called when a thread goes idle or ends. */
