@@ -157,6 +157,19 @@ static void write_cache(fw_buffer *out, const fw_control_plane *plane)
     one(out, "fastworker_result_cache_bytes", "gauge", "Memory of results.", (double)cache.bytes);
     one(out, "fastworker_result_cache_limit_bytes", "gauge", "Most of it.",
         (double)cache.bytes_max);
+    one(out, "fastworker_result_cache_limit_entries", "gauge", "Most results.",
+        (double)cache.entries_max);
+    one(out, "fastworker_result_cache_retired_bytes", "gauge",
+        "Let go of, and kept for readers of the moment.", (double)cache.retired_bytes);
+    head(out, "fastworker_result_cache_shard_entries", "gauge", "Results in one part.");
+    fw_buffer_format(out, "fastworker_result_cache_shard_entries{part=\"least\"} %zu\n",
+                     cache.shard_entries_min);
+    fw_buffer_format(out, "fastworker_result_cache_shard_entries{part=\"most\"} %zu\n",
+                     cache.shard_entries_max);
+    one(out, "fastworker_result_cache_puts_total", "counter", "Results stored.",
+        (double)cache.puts);
+    one(out, "fastworker_result_cache_expired_total", "counter",
+        "Look-ups for a result that is no longer kept.", (double)cache.expired_answers);
     one(out, "fastworker_result_cache_hits_total", "counter", "Look-ups that found one.",
         (double)cache.hits);
     one(out, "fastworker_result_cache_misses_total", "counter", "Look-ups that did not.",

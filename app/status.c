@@ -237,10 +237,15 @@ static void write_cache(void *context, fw_buffer *out)
     fw_buffer_format(out,
                      "{\"max_size\": %zu, \"current_size\": %zu, \"utilization_percent\": %.2f, "
                      "\"ttl_seconds\": %lld, \"bytes\": %zu, \"max_bytes\": %zu, \"hits\": %" PRIu64
-                     ", \"misses\": %" PRIu64 ", \"by_status\": {",
+                     ", \"misses\": %" PRIu64 ", \"expired\": %" PRIu64
+                     ", \"evicted\": {\"lru\": %" PRIu64 ", \"bytes\": %" PRIu64
+                     ", \"ttl\": %" PRIu64 "}, \"retired_bytes\": %zu, \"shards\": {\"count\": %u, "
+                     "\"least\": %zu, \"most\": %zu}, \"by_status\": {",
                      cache.entries_max, cache.entries, used,
                      (long long)(cache.ttl_ns / FW_NS_PER_S), cache.bytes, cache.bytes_max,
-                     cache.hits, cache.misses);
+                     cache.hits, cache.misses, cache.expired_answers, cache.evicted_count,
+                     cache.evicted_bytes, cache.evicted_ttl, cache.retired_bytes, cache.shards,
+                     cache.shard_entries_min, cache.shard_entries_max);
     bool first = true;
     for (int state = 0; state < FW_UNKNOWN; state++) {
         if (cache.by_status[state] == 0)
