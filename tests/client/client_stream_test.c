@@ -32,6 +32,7 @@ static void pair_open(pair *p, unsigned protocol)
     assert_int_equal(bind(p->listener, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(p->listener, 4), 0);
     assert_int_equal(getsockname(p->listener, (struct sockaddr *)&at, &len), 0);
+    p->endpoint = (fw_endpoint){.tls = false};
     memcpy(&p->endpoint.socket, &at, sizeof(at));
     p->endpoint.len = sizeof(at);
     fw_stream_init(&p->stream, protocol, MESSAGE_MAX);
