@@ -195,9 +195,10 @@ void fw_unit_beat(void *context, void *owner, const fw_beat *beat)
     fw_registry_touch(workers->registry, (fw_span){unit->id, strlen(unit->id)}, fw_now_ns());
     /* Relaxed, all: flags; one pipe, so one beat at a time. Whoever was asked to drain still does
      * after a cut wire, or when we have been started again. */
-    if (!unit->heard && beat->draining)
+    if (!fw_load_relaxed(&unit->heard) && beat->draining)
         fw_store_relaxed(&unit->held, true);
-    unit->heard = true;
+    /* [unit-heard] release: whether it drains. */
+    fw_store_release(&unit->heard, true);
     /* A beat that was on its way when it was asked says that it does not. */
     bool paused = beat->draining || fw_load_relaxed(&unit->held);
     if (paused != fw_load_relaxed(&unit->draining))

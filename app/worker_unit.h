@@ -32,10 +32,9 @@ struct fw_unit {
     /* Shared, atomic. */
     fw_atomic(fw_unit *) next;    /* in its bucket */
     fw_atomic(unsigned) attached; /* places that the dispatcher has */
+    fw_atomic(bool) heard;        /* a beat of it */
     fw_atomic(bool) draining;
     fw_atomic(bool) held; /* draining because somebody asked for it, not by its own word */
-    /* Its link's. */
-    bool heard; /* a beat of it */
     /* Main thread. */
     uint64_t ended_before;
     int64_t quiet_since_ns;

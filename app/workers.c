@@ -231,8 +231,9 @@ static void check_beat(fw_unit *unit, int64_t now_ns)
 static void speak(fw_unit *unit, int64_t now_ns)
 {
     (void)now_ns;
-    /* Relaxed: a flag. */
-    if (unit->native && unit->place != 0)
+    /* [unit-heard] acquire: until its first word nobody knows whether it is to drain.
+     * Relaxed: a flag. */
+    if (unit->native && fw_load_acquire(&unit->heard))
         fw_link_drain(unit->link, fw_load_relaxed(&unit->held));
 }
 
