@@ -176,6 +176,9 @@ static int64_t round_of(void *context, int64_t now_ns)
     bool awake = false;
     int64_t next_ns = look_at_watches(engine, &awake, now_ns);
     fw_retire_flush(&engine->retire);
+    int64_t alarm_ns = fw_limit_alarm(engine, now_ns);
+    if (alarm_ns < next_ns)
+        next_ns = alarm_ns;
     if (fw_dispatch_look(engine))
         return now_ns;
     if (awake)

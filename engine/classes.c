@@ -17,6 +17,12 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 32;
 }
 
+/* Random enough that no two sets of ids have one mark, and no id is 0. */
+uint64_t fw_class_mark(fw_dispatch *dispatch)
+{
+    return mix(++dispatch->next_id);
+}
+
 static void init_seats(fw_class *class)
 {
     for (unsigned load = 0; load < FW_FREE_LOADS; load++)
@@ -60,8 +66,7 @@ static void count_knowers(fw_dispatch *dispatch, const fw_class *class, int32_t 
 static int appear(fw_dispatch *dispatch, fw_class *class)
 {
     fw_groups *groups = &dispatch->groups;
-    /* Random enough that no two sets of ids have one mark, and no id is 0. */
-    class->id = mix(++dispatch->next_id);
+    class->id = fw_class_mark(dispatch);
     int err = class->any ? fw_groups_know_any(groups, class) : 0;
     if (!err)
         err = fw_groups_toggle(groups, class, class->names, class->name_count, !class->any);

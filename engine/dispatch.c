@@ -72,6 +72,7 @@ static void sweep(fw_dispatch *dispatch)
     if (dead < waiting / 2)
         return;
     fw_store_relaxed(&dispatch->dead, 0);
+    fw_limits_let_go(dispatch);
     fw_groups_sweep(dispatch);
 }
 
@@ -79,6 +80,14 @@ static void sweep(fw_dispatch *dispatch)
 static void give_group(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until)
 {
     do {
+        size_t most = SIZE_MAX;
+        if (FW_UNLIKELY(group->limit))
+            most = fw_limit_room(dispatch, group->limit);
+        if (FW_UNLIKELY(most == 0)) {
+            if (fw_limit_hold(dispatch, group->limit))
+                return;
+            continue;
+        }
         fw_place *place = fw_place_choose(group, level);
         if (!place) {
             group->blocked = dispatch->groups.round;
@@ -86,9 +95,9 @@ static void give_group(fw_dispatch *dispatch, fw_group *group, unsigned level, u
             return;
         }
         if (place->number == FW_LOCAL) {
-            fw_local_give(dispatch, group, level, until);
+            fw_local_give(dispatch, group, level, until, most);
         } else if (fw_hold_has_room(place)) {
-            fw_hold_give(place, fw_group_take(&dispatch->groups, group, level));
+            fw_hold_give(place, fw_group_take(&dispatch->groups, group, level), group->limit);
         } else {
             /* No memory for more holds: it has no more than that. */
             place->holds_max = fw_place_in_hand(place);
@@ -104,7 +113,7 @@ static void give(fw_dispatch *dispatch)
     dispatch->local_blocked = false;
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         uint64_t until;
-        if (groups->active_count[level] == 0)
+        if (groups->active_count[level] == 0 || (dispatch->limits.closed & 1u << level))
             continue;
         groups->round++;
         for (fw_group *group; (group = fw_groups_oldest(groups, level, &until));)
@@ -113,9 +122,10 @@ static void give(fw_dispatch *dispatch)
             fw_local_flush(dispatch, level);
     }
 #ifdef FW_CHECK
-    /* D2: who waits has no place. */
+    /* D2: who waits and may start has no place. */
     for (unsigned level = 0; level < FW_LEVELS; level++)
-        for (size_t i = 0; i < groups->active_count[level]; i++)
+        for (size_t i = 0;
+             !(dispatch->limits.closed & 1u << level) && i < groups->active_count[level]; i++)
             FW_ASSERT(!fw_place_choose(groups->active[level][i], level));
 #endif
 }
@@ -133,8 +143,11 @@ static void show(fw_dispatch *dispatch)
             if (!oldest || fw_order_of(first) < fw_order_of(oldest))
                 oldest = first;
         }
-        /* Relaxed, both: figures. */
+        /* Relaxed, all: figures. */
         fw_store_relaxed(&dispatch->waiting[level], groups->waiting[level]);
+        fw_store_relaxed(&dispatch->held[level], dispatch->limits.closed & 1u << level
+                                                     ? groups->waiting[level]
+                                                     : groups->held[level]);
         fw_store_relaxed(&dispatch->oldest_wall_ns[level], oldest ? oldest->created_wall_ns : 0);
     }
 }
@@ -172,8 +185,11 @@ static void play(fw_dispatch *dispatch)
     fw_places_change(dispatch);
     fw_local_learn(dispatch);
     fw_holds_collect(dispatch);
+    if (FW_UNLIKELY(fw_limits_matter(&dispatch->limits)))
+        fw_limits_look(dispatch);
     if (FW_UNLIKELY(closed)) {
         dispatch->recall = 0;
+        fw_limits_let_go(dispatch);
         if (fw_load_relaxed(&dispatch->in_hand) > 0)
             stop_hands(dispatch);
         fw_groups_drop(dispatch);
@@ -188,6 +204,8 @@ static void play(fw_dispatch *dispatch)
         give(dispatch);
         fw_local_await(dispatch);
         fw_holds_send(dispatch);
+        if (FW_UNLIKELY(dispatch->limits.used))
+            fw_limits_await(dispatch);
     }
     show(dispatch);
 }
@@ -291,6 +309,21 @@ bool fw_dispatch_place_snapshot(fw_engine *engine, uint32_t number, fw_place_sta
     return true;
 }
 
+/* Of those whose groups are held too, which show's look does not see. */
+static int64_t oldest_of(const fw_dispatch *dispatch, unsigned level)
+{
+    /* Relaxed: figures. */
+    int64_t oldest_ns = fw_load_relaxed(&dispatch->oldest_wall_ns[level]);
+    const fw_limit *limit = fw_limits_first(&dispatch->limits);
+    for (; limit; limit = limit->next) {
+        /* Relaxed: as above. */
+        int64_t ns = fw_load_relaxed(&limit->oldest_wall_ns[level]);
+        if (ns != 0 && (oldest_ns == 0 || ns < oldest_ns))
+            oldest_ns = ns;
+    }
+    return oldest_ns;
+}
+
 void fw_dispatch_snapshot(fw_engine *engine, fw_dispatch_stats *out)
 {
     fw_dispatch *dispatch = fw_engine_dispatcher(engine);
@@ -305,7 +338,7 @@ void fw_dispatch_snapshot(fw_engine *engine, fw_dispatch_stats *out)
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         out->waiting[level] =
             fw_load_relaxed(&dispatch->waiting[level]) + fw_overflow_count(&dispatch->inbox[level]);
-        out->oldest_wall_ns[level] = fw_load_relaxed(&dispatch->oldest_wall_ns[level]);
+        out->oldest_wall_ns[level] = oldest_of(dispatch, level);
     }
 }
 
@@ -348,6 +381,7 @@ static void free_dispatch(fw_dispatch *dispatch)
         free(class);
     }
     fw_groups_fini(&dispatch->groups);
+    fw_limits_fini(&dispatch->limits);
     fw_pages_unmap(dispatch->places, table_bytes());
     fw_pages_unmap(dispatch, sizeof *dispatch);
 }
@@ -366,6 +400,7 @@ int fw_dispatch_init(fw_engine *engine, const fw_dispatch_config *config,
     dispatch->ops = *ops;
     for (unsigned level = 0; level < FW_LEVELS; level++)
         fw_overflow_init(&dispatch->inbox[level]);
+    fw_limits_init(&dispatch->limits);
     int err = fw_groups_init(&dispatch->groups);
     dispatch->places = fw_pages_map(table_bytes());
     if (!err && !dispatch->places)

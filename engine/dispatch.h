@@ -21,8 +21,9 @@
  *
  * Key invariants: D1 a task is in exactly one of: lane or inbox, group, hand, wheel; D2 after the
  * duty, no group has a waiting task of a level for which one of its places has room, unless a mark
- * is left; D3 a lease is claimed at most once; D4 the decision costs the same with ten places and
- * with ten thousand. SPDX-License-Identifier: Apache-2.0 */
+ * is left, or a limit or a pause (limits.h) holds it back; D3 a lease is claimed at most once; D4
+ * the decision costs the same with ten places and with ten thousand, and with whatever is held
+ * back. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_ENGINE_DISPATCH_H
 #define FW_ENGINE_DISPATCH_H
 
@@ -54,6 +55,9 @@ typedef struct fw_dispatch_config {
     bool local;        /* this process runs tasks whose names are local; false: only places do */
     int prefetch;      /* per slot beyond the slot's own; -1: measured */
     size_t window_max; /* most in hand of one place, up to FW_WINDOW_MAX */
+    /* The clock of limits and pauses; NULL: fw_now_ns. Another one is looked at when somebody calls
+     * fw_dispatch_flush: no timer rings by it. */
+    int64_t (*now_ns)(void);
 } fw_dispatch_config;
 
 /* Once, before the first task and before any call below. */

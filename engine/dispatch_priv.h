@@ -1,7 +1,8 @@
 /* engine/dispatch_priv.h - the dispatcher from inside: for the files that implement dispatch.h.
  *
  * dispatch.c is the door and the duty, groups.c has the tasks that wait, classes.c who knows what,
- * places.c who has room, leases.c what is in hand elsewhere, local.c the own pool as place 0.
+ * places.c who has room, leases.c what is in hand elsewhere, local.c the own pool as place 0,
+ * limits.c and holding.c what may not start now.
  *
  * What `the duty's` says belongs to the holder of the baton (engine/baton.h). Everything reaches it
  * through lists that any thread may push to: the inbox of a level (tasks), `changed` (places to be
@@ -13,6 +14,8 @@
 #include "engine/baton.h"
 #include "engine/dispatch.h"
 #include "engine/engine_priv.h"
+#include "engine/limits_priv.h"
+#include "engine/lines.h"
 #include "engine/overflow.h"
 
 enum {
@@ -32,12 +35,6 @@ typedef struct fw_place fw_place;
 
 /* --- Tasks that wait: groups.c --- */
 
-/* First in, first out, by order number. */
-typedef struct fw_line {
-    fw_task *first, *last;
-    size_t count;
-} fw_line;
-
 /* Names that the same classes know, and what waits of them. */
 typedef struct fw_group {
     struct fw_group *next_of_mark, *next_touched;
@@ -52,7 +49,9 @@ typedef struct fw_group {
     struct fw_group *target;
     struct fw_class **classes;
     size_t class_count, class_room;
-    bool local; /* the own pool is among them */
+    bool local;      /* the own pool is among them */
+    bool held;       /* none of it may start: not among the active ones */
+    fw_limit *limit; /* of the one name that it has; NULL: none */
 } fw_group;
 
 enum { FW_MARKS = 1024 };
@@ -64,8 +63,8 @@ typedef struct fw_groups {
     size_t count;
     fw_group **active[FW_LEVELS];
     size_t active_count[FW_LEVELS], active_room;
-    size_t waiting[FW_LEVELS];
-    uint64_t order; /* of the last task that came */
+    size_t waiting[FW_LEVELS], held[FW_LEVELS]; /* held: those of them in groups that are */
+    uint64_t order;                             /* of the last task that came */
     uint64_t round;
 } fw_groups;
 
@@ -110,9 +109,10 @@ typedef struct fw_hold {
     /* Whoever claimed it; then the duty's. */
     struct fw_hold *next;
     int64_t ran_ns;
-    uint32_t name;
+    uint32_t name; /* the duty's, which gave it */
     uint8_t verdict, level;
-    bool again; /* the task is to be queued again */
+    bool again;   /* the task is to be queued again */
+    bool counted; /* the duty's: by the limit of its name */
 } fw_hold;
 
 enum { FW_CHANGE_ATTACH = 1, FW_CHANGE_PAUSE = 2, FW_CHANGE_DETACH = 4 };
@@ -187,25 +187,12 @@ struct fw_dispatch {
     fw_place *out_first;         /* places with something to be sent */
     fw_place *touched;
     fw_line homecoming; /* of all levels: to be queued again, not in order */
+    fw_limits limits;
     /* Figures. */
-    fw_atomic(size_t) waiting[FW_LEVELS], in_hand, attached;
+    fw_atomic(size_t) waiting[FW_LEVELS], held[FW_LEVELS], in_hand, attached;
     fw_atomic(int64_t) oldest_wall_ns[FW_LEVELS];
     fw_atomic(uint64_t) given;
 };
-
-/* A task's lease word: its order while it waits, its lease (top bit) while it is in hand. */
-#define FW_LEASE_BIT (UINT64_C(1) << 63)
-static inline uint64_t fw_order_of(const fw_task *task)
-{
-    /* Relaxed: the duty's while the task waits. */
-    return fw_load_relaxed(&task->lease);
-}
-
-static inline fw_task *fw_line_next(const fw_task *task)
-{
-    /* Relaxed: lines are the duty's. */
-    return (fw_task *)(void *)fw_load_relaxed(&task->node.next);
-}
 
 /* dispatch.c. The job: calls for a round, does it if nobody is at it. Any thread. */
 void fw_dispatch_pump(fw_dispatch *dispatch);
@@ -237,6 +224,13 @@ void fw_groups_drop(fw_dispatch *dispatch);
  * changed; removing never fails. */
 int fw_groups_toggle(fw_groups *groups, fw_class *class, const uint32_t *names, size_t count,
                      bool known);
+/* The name gets a group of its own, by a mark that nobody else has, or leaves it again. 0, or
+ * -FW_ENOMEM and nothing has changed; leaving never fails. */
+int fw_groups_set_apart(fw_groups *groups, uint64_t mark, uint32_t name);
+fw_group *fw_groups_of_name(const fw_groups *groups, uint32_t name);
+/* None of the group may start; or some may. */
+void fw_group_hold(fw_groups *groups, fw_group *group);
+void fw_group_let_go(fw_groups *groups, fw_group *group);
 /* Every group's names are known to the class, but for marked ones; or to no group any more. */
 int fw_groups_know_any(fw_groups *groups, fw_class *class);
 void fw_groups_forget(fw_groups *groups, fw_class *class);
@@ -249,6 +243,8 @@ int fw_class_join(fw_place *place, fw_class *wanted);
 void fw_class_leave(fw_place *place);
 void fw_class_refuse(fw_place *place, uint32_t name);
 int fw_class_add_local(fw_dispatch *dispatch);
+/* One that no class and no name has. */
+uint64_t fw_class_mark(fw_dispatch *dispatch);
 
 /* places.c. Under the duty. */
 void fw_places_change(fw_dispatch *dispatch);
@@ -271,8 +267,8 @@ void fw_place_unseat(fw_place *place);
 /* leases.c. Under the duty. */
 /* False: no memory for one more. */
 bool fw_hold_has_room(fw_place *place);
-/* Gives the task, unless it has ended; there is room. */
-void fw_hold_give(fw_place *place, fw_task *task);
+/* Gives the task, unless it has ended; there is room. limit: its name's, or NULL. */
+void fw_hold_give(fw_place *place, fw_task *task, fw_limit *limit);
 /* Takes in the holds that come back. */
 void fw_holds_collect(fw_dispatch *dispatch);
 /* Claims whatever is in hand there: lost; or, stop, dropped. */
@@ -283,8 +279,9 @@ void fw_holds_free(fw_place *place);
 
 /* local.c. Under the duty. */
 /* Gives the group's oldest tasks of the level, up to that order: one, or all that there is room for
- * if nobody else knows them. */
-void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until);
+ * if nobody else knows them, but no more than `most`. */
+void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until,
+                   size_t most);
 void fw_local_flush(fw_dispatch *dispatch, unsigned level);
 void fw_local_collect(fw_dispatch *dispatch);
 /* After giving: whether threads have to call when there is room; see await-note. */

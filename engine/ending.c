@@ -111,12 +111,13 @@ void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attem
 {
     FW_ASSERT(attempt > 0);
     unsigned run = (attempt - 1) % FW_RUNS;
-    if (!success && fw_engine_try_again(engine, task, run, 1, FW_ENDED_BY_RUN))
-        return;
-    if (fw_task_end_run(task, run, success) == FW_DUTY_END)
+    uint32_t name = task->name;
+    bool again = !success && fw_engine_try_again(engine, task, run, 1, FW_ENDED_BY_RUN);
+    if (!again && fw_task_end_run(task, run, success) == FW_DUTY_END)
         fw_engine_end_run(engine, task, FW_ENDED_BY_RUN, 2);
-    else
+    else if (!again)
         fw_task_release(engine, task);
+    fw_limit_leave(engine, name);
 }
 
 void fw_engine_complete(fw_engine *engine, fw_task *task, bool success)

@@ -149,6 +149,12 @@ void fw_dispatch_fini(fw_engine *engine);
 void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t ran_ns);
 void fw_local_pause(fw_engine *engine, fw_runner *runner);
 
+/* limits.c. A run that the limit of that name counts is over; does nothing if none does. Any
+ * thread. */
+void fw_limit_leave(fw_engine *engine, uint32_t name);
+/* On the timer thread: calls for a round if one is due; returns when the next one is. */
+int64_t fw_limit_alarm(fw_engine *engine, int64_t now_ns);
+
 /* alarms.c. */
 void fw_engine_alarms_config(fw_engine *engine, fw_timers_config *out);
 /* A SCHEDULED or RETRYING task's due time; takes over the runner's reference. */

@@ -13,81 +13,6 @@
 
 #include "engine/dispatch_priv.h"
 
-static void set_next(fw_task *task, fw_task *next)
-{
-    /* Relaxed: lines are the duty's. */
-    fw_store_relaxed(&task->node.next, (fw_work_node *)(void *)next);
-}
-
-static void append(fw_line *line, fw_task *task)
-{
-    set_next(task, NULL);
-    if (line->last)
-        set_next(line->last, task);
-    else
-        line->first = task;
-    line->last = task;
-    line->count++;
-}
-
-static fw_task *take_first(fw_line *line)
-{
-    fw_task *task = line->first;
-    line->first = fw_line_next(task);
-    if (!line->first)
-        line->last = NULL;
-    line->count--;
-    return task;
-}
-
-static void append_line(fw_line *line, fw_line *more)
-{
-    if (more->count == 0)
-        return;
-    if (line->last)
-        set_next(line->last, more->first);
-    else
-        line->first = more->first;
-    line->last = more->last;
-    line->count += more->count;
-    *more = (fw_line){0};
-}
-
-/* Both in order; so is the outcome. Costs as much as the two overlap. */
-static void merge(fw_line *line, fw_line *more)
-{
-    fw_line out = {0};
-    while (line->count > 0 && more->count > 0) {
-        if (fw_order_of(line->last) < fw_order_of(more->first)) {
-            append_line(&out, line);
-        } else if (fw_order_of(more->last) < fw_order_of(line->first)) {
-            append_line(&out, more);
-        } else {
-            bool older = fw_order_of(line->first) < fw_order_of(more->first);
-            append(&out, take_first(older ? line : more));
-        }
-    }
-    append_line(&out, line);
-    append_line(&out, more);
-    *line = out;
-}
-
-/* By merging runs of 1, 2, 4, ... : runs[i] holds 2^i tasks or none. */
-static void sort(fw_line *tasks)
-{
-    fw_line runs[64] = {0};
-    while (tasks->count > 0) {
-        fw_line run = {0};
-        append(&run, take_first(tasks));
-        unsigned i = 0;
-        for (; runs[i].count > 0; i++)
-            merge(&run, &runs[i]);
-        runs[i] = run;
-    }
-    for (unsigned i = 0; i < 64; i++)
-        merge(tasks, &runs[i]);
-}
-
 /* --- Groups with work --- */
 
 static void activate(fw_groups *groups, fw_group *group, unsigned level)
@@ -110,14 +35,29 @@ static fw_group *group_of(const fw_groups *groups, const fw_task *task)
     return group ? group : groups->other;
 }
 
+/* Of a name with a limit. What is held shows its oldest itself. */
+static void note_more(fw_groups *groups, fw_group *group, unsigned level, size_t count)
+{
+    fw_limit_note(group->limit, level, count);
+    if (!group->held)
+        return;
+    groups->held[level] += count;
+    /* Relaxed: a figure. */
+    fw_store_relaxed(&group->limit->oldest_wall_ns[level],
+                     group->lines[level].first->created_wall_ns);
+}
+
 static void bring_in(fw_groups *groups, fw_group *group, unsigned level, fw_line *tasks)
 {
     if (tasks->count == 0)
         return;
-    if (group->lines[level].count == 0)
+    if (group->lines[level].count == 0 && !group->held)
         activate(groups, group, level);
-    groups->waiting[level] += tasks->count;
-    merge(&group->lines[level], tasks);
+    size_t count = tasks->count;
+    groups->waiting[level] += count;
+    fw_line_merge(&group->lines[level], tasks);
+    if (group->limit)
+        note_more(groups, group, level, count);
 }
 
 void fw_groups_add(fw_groups *groups, fw_task *task)
@@ -126,25 +66,27 @@ void fw_groups_add(fw_groups *groups, fw_task *task)
     unsigned level = task->level;
     /* Relaxed: the duty's while the task waits. */
     fw_store_relaxed(&task->lease, ++groups->order);
-    if (group->lines[level].count == 0)
+    if (group->lines[level].count == 0 && !group->held)
         activate(groups, group, level);
-    append(&group->lines[level], task);
+    fw_line_append(&group->lines[level], task);
     groups->waiting[level]++;
+    if (FW_UNLIKELY(group->limit))
+        note_more(groups, group, level, 1);
 }
 
 void fw_groups_put_back(fw_groups *groups, fw_line *tasks)
 {
     fw_group *touched = NULL;
-    sort(tasks);
+    fw_line_sort(tasks);
     while (tasks->count > 0) {
-        fw_task *task = take_first(tasks);
+        fw_task *task = fw_line_take(tasks);
         fw_group *group = group_of(groups, task);
         if (!group->next_touched) {
             /* The last one leads to itself, so that NULL means that it is not in the list. */
             group->next_touched = touched ? touched : group;
             touched = group;
         }
-        append(&group->incoming[task->level], task);
+        fw_line_append(&group->incoming[task->level], task);
     }
     while (touched) {
         fw_group *group = touched;
@@ -179,12 +121,43 @@ fw_group *fw_groups_oldest(const fw_groups *groups, unsigned level, uint64_t *un
 fw_task *fw_group_take(fw_groups *groups, fw_group *group, unsigned level)
 {
     fw_line *line = &group->lines[level];
-    fw_task *task = take_first(line);
+    fw_task *task = fw_line_take(line);
     __builtin_prefetch(line->first, 1);
     groups->waiting[level]--;
     if (line->count == 0)
         deactivate(groups, group, level);
+    if (FW_UNLIKELY(group->limit))
+        fw_limit_note(group->limit, level, (size_t)-1);
     return task;
+}
+
+void fw_group_hold(fw_groups *groups, fw_group *group)
+{
+    FW_ASSERT(!group->held && group->limit);
+    group->held = true;
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        const fw_line *line = &group->lines[level];
+        if (line->count == 0)
+            continue;
+        deactivate(groups, group, level);
+        groups->held[level] += line->count;
+        /* Relaxed: a figure. */
+        fw_store_relaxed(&group->limit->oldest_wall_ns[level], line->first->created_wall_ns);
+    }
+}
+
+void fw_group_let_go(fw_groups *groups, fw_group *group)
+{
+    FW_ASSERT(group->held);
+    group->held = false;
+    for (unsigned level = 0; level < FW_LEVELS; level++) {
+        if (group->lines[level].count == 0)
+            continue;
+        activate(groups, group, level);
+        groups->held[level] -= group->lines[level].count;
+        /* Relaxed: a figure. */
+        fw_store_relaxed(&group->limit->oldest_wall_ns[level], 0);
+    }
 }
 
 /* --- Tasks that are over --- */
@@ -193,12 +166,12 @@ static void sweep_line(fw_dispatch *dispatch, fw_line *line)
 {
     fw_line kept = {0};
     while (line->count > 0) {
-        fw_task *task = take_first(line);
+        fw_task *task = fw_line_take(line);
         __builtin_prefetch(line->first, 1);
         if (fw_state_is_terminal(fw_task_state(task)))
             fw_engine_leave(dispatch->engine, task);
         else
-            append(&kept, task);
+            fw_line_append(&kept, task);
     }
     *line = kept;
 }
@@ -212,7 +185,10 @@ void fw_groups_sweep(fw_dispatch *dispatch)
             fw_group *group = groups->active[level][i];
             size_t before = group->lines[level].count;
             sweep_line(dispatch, &group->lines[level]);
-            groups->waiting[level] -= before - group->lines[level].count;
+            size_t gone = before - group->lines[level].count;
+            groups->waiting[level] -= gone;
+            if (group->limit)
+                fw_limit_note(group->limit, level, -gone);
             if (group->lines[level].count == 0)
                 deactivate(groups, group, level);
         }
@@ -325,22 +301,31 @@ static fw_group *make_group(fw_groups *groups, const fw_group *like)
     return group;
 }
 
+/* Names change their mark by this one, since the class comes to know them, or does not any more; or
+ * for the sake of a limit, without a class. */
+typedef struct move {
+    uint64_t mark;
+    fw_class *class;
+    bool known;
+} move;
+
 /* Finds a new group for those names of this one that are on the move. */
-static bool find_target(fw_groups *groups, fw_group *group, fw_class *class, bool known)
+static bool find_target(fw_groups *groups, fw_group *group, const move *m)
 {
-    group->target = find(groups, group->mark ^ class->id);
+    group->target = find(groups, group->mark ^ m->mark);
     if (group->target)
         return true;
     if (group->moving == group->names) {
         /* It has room for one class more, or is to have one less. */
         group->target = group;
-        return !known || make_room(group, group->class_count + 1);
+        return !m->known || make_room(group, group->class_count + 1);
     }
     group->target = make_group(groups, group);
     if (!group->target)
         return false;
-    group->target->mark = group->mark ^ class->id;
-    set_known(group->target, class, known);
+    group->target->mark = group->mark ^ m->mark;
+    if (m->class)
+        set_known(group->target, m->class, m->known);
     list(groups, group->target);
     return true;
 }
@@ -354,12 +339,12 @@ static void part(fw_groups *groups, fw_group *group)
         if (line->count == 0)
             continue;
         if (group->names == 0) {
-            append_line(&going, line);
+            fw_line_append_all(&going, line);
         } else {
             while (line->count > 0) {
-                fw_task *task = take_first(line);
+                fw_task *task = fw_line_take(line);
                 __builtin_prefetch(line->first, 1);
-                append(group_of(groups, task) == group ? &staying : &going, task);
+                fw_line_append(group_of(groups, task) == group ? &staying : &going, task);
             }
         }
         *line = staying;
@@ -370,13 +355,14 @@ static void part(fw_groups *groups, fw_group *group)
     }
 }
 
-static void settle(fw_groups *groups, fw_group *group, fw_class *class, bool known)
+static void settle(fw_groups *groups, fw_group *group, const move *m)
 {
     group->moving = 0;
     if (group->target == group) {
         unlist(groups, group);
-        group->mark ^= class->id;
-        set_known(group, class, known);
+        group->mark ^= m->mark;
+        if (m->class)
+            set_known(group, m->class, m->known);
         list(groups, group);
     } else {
         part(groups, group);
@@ -388,7 +374,7 @@ static void settle(fw_groups *groups, fw_group *group, fw_class *class, bool kno
     }
 }
 
-static fw_group *group_of_name(const fw_groups *groups, uint32_t name)
+fw_group *fw_groups_of_name(const fw_groups *groups, uint32_t name)
 {
     return groups->of_name[name] ? groups->of_name[name] : groups->other;
 }
@@ -398,7 +384,7 @@ static fw_group *touch_groups(fw_groups *groups, const uint32_t *names, size_t c
 {
     fw_group *touched = NULL;
     for (size_t i = 0; i < count; i++) {
-        fw_group *group = group_of_name(groups, names[i]);
+        fw_group *group = fw_groups_of_name(groups, names[i]);
         if (group->moving++ == 0) {
             group->next_touched = touched;
             touched = group;
@@ -423,18 +409,17 @@ static void undo(fw_groups *groups, fw_group *touched)
     }
 }
 
-int fw_groups_toggle(fw_groups *groups, fw_class *class, const uint32_t *names, size_t count,
-                     bool known)
+static int move_names(fw_groups *groups, const move *m, const uint32_t *names, size_t count)
 {
     fw_group *touched = touch_groups(groups, names, count);
     for (fw_group *group = touched; group; group = group->next_touched) {
-        if (!find_target(groups, group, class, known)) {
+        if (!find_target(groups, group, m)) {
             undo(groups, touched);
             return -FW_ENOMEM;
         }
     }
     for (size_t i = 0; i < count; i++) {
-        fw_group *group = group_of_name(groups, names[i]);
+        fw_group *group = fw_groups_of_name(groups, names[i]);
         /* A target that is itself touched has names that stay until they are reached. */
         fw_group *target = group->target;
         group->names--;
@@ -445,9 +430,22 @@ int fw_groups_toggle(fw_groups *groups, fw_class *class, const uint32_t *names, 
         fw_group *group = touched;
         touched = group->next_touched;
         group->next_touched = NULL;
-        settle(groups, group, class, known);
+        settle(groups, group, m);
     }
     return 0;
+}
+
+int fw_groups_toggle(fw_groups *groups, fw_class *class, const uint32_t *names, size_t count,
+                     bool known)
+{
+    const move m = {class->id, class, known};
+    return move_names(groups, &m, names, count);
+}
+
+int fw_groups_set_apart(fw_groups *groups, uint64_t mark, uint32_t name)
+{
+    const move m = {mark, NULL, false};
+    return move_names(groups, &m, &name, 1);
 }
 
 int fw_groups_know_any(fw_groups *groups, fw_class *class)

@@ -131,7 +131,7 @@ bool fw_hold_has_room(fw_place *place)
     return place->free_holds || make_holds(place);
 }
 
-void fw_hold_give(fw_place *place, fw_task *task)
+void fw_hold_give(fw_place *place, fw_task *task, fw_limit *limit)
 {
     fw_dispatch *dispatch = place->dispatch;
     fw_hold *hold = place->free_holds;
@@ -148,6 +148,10 @@ void fw_hold_give(fw_place *place, fw_task *task)
     fw_counters_add(&dispatch->engine->counters, FW_COUNT_STARTED, 1);
     hold->order = order;
     hold->level = task->level;
+    hold->name = task->name;
+    hold->counted = limit != NULL;
+    if (FW_UNLIKELY(limit))
+        fw_limit_take(dispatch, limit);
     /* [hold-fields] release: who sees one of these sees that the last lease was claimed. */
     fw_store_release(&hold->task, task);
     fw_store_release(&hold->run, fw_task_run_of(begun));
@@ -276,7 +280,6 @@ static bool leave_run(fw_engine *engine, fw_task *task, unsigned run, bool again
 void fw_dispatch_return(fw_engine *engine, fw_task *task, uint64_t lease, bool refused)
 {
     fw_hold *hold = claimed(fw_engine_dispatcher(engine), task, lease);
-    hold->name = task->name;
     /* Relaxed: the claim brought it. */
     hold->again = leave_run(engine, task, fw_load_relaxed(&hold->run), true, false);
     come_back(fw_engine_dispatcher(engine), hold,
@@ -321,6 +324,10 @@ static void take_in(fw_place *place, fw_hold *hold)
         if (dispatch->homecoming.count++ == 0)
             dispatch->homecoming.last = task;
     }
+    if (FW_UNLIKELY(hold->counted))
+        fw_limit_come_back(dispatch, hold->name,
+                           hold->verdict == FW_VERDICT_RETURNED ||
+                               hold->verdict == FW_VERDICT_REFUSED);
     hold->again = false;
     fw_store_relaxed(&hold->word, fw_load_relaxed(&hold->word) & ~(uint64_t)CLAIMED);
     hold->next = place->free_holds;

@@ -28,17 +28,25 @@ void fw_local_flush(fw_dispatch *dispatch, unsigned level)
     dispatch->local_out_count = 0;
 }
 
-void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until)
+void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint64_t until,
+                   size_t most)
 {
     fw_place *local = dispatch->local;
     unsigned count = 0, room = 1;
     if (group->class_count == 1 && fw_place_in_hand(local) < local->slots + local->surplus)
         room = local->slots + local->surplus - fw_place_in_hand(local);
+    if (room > most)
+        room = (unsigned)most;
     do {
         fw_task *task = fw_group_take(&dispatch->groups, group, level);
         if (FW_UNLIKELY(fw_state_is_terminal(fw_task_state(task)))) {
             fw_engine_leave(dispatch->engine, task);
             continue;
+        }
+        if (FW_UNLIKELY(group->limit)) {
+            fw_limit_take(dispatch, group->limit);
+            /* Relaxed: the lane publishes it. */
+            fw_store_relaxed(&task->lease, fw_order_of(task) | FW_COUNTED_BIT);
         }
         count++;
         dispatch->local_out[dispatch->local_out_count++] = task;

@@ -8,6 +8,7 @@
  * Covered by tests/engine/engine_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine_priv.h"
+#include "engine/lines.h"
 
 /* Runs shorter than this cannot wait for the timer thread's next regular look. */
 #define SHORT_NS (20 * FW_NS_PER_MS)
@@ -78,6 +79,16 @@ static inline void finish(fw_engine *engine, fw_runner *runner, fw_task *task, u
     fw_retire_row_add(&engine->retire, runner->retired, task, FW_TASK_REFERENCES);
 }
 
+/* The dispatcher gave it to the pool. A run that is pending is counted by the limit of its name
+ * until it is completed. */
+static void leave_dispatch(fw_engine *engine, fw_runner *runner, uint64_t given, uint32_t name,
+                           unsigned level, int64_t ran_ns)
+{
+    if (FW_UNLIKELY(given & FW_COUNTED_BIT))
+        fw_limit_leave(engine, name);
+    fw_local_end(engine, runner, level, ran_ns);
+}
+
 void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
 {
     fw_task *task = FW_CONTAINER_OF(node, fw_task, node);
@@ -86,7 +97,8 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
     fw_runner *runner = &engine->runners[thread];
     unsigned level = task->level;
     /* Relaxed: written before the task came into the lane. */
-    bool given = fw_load_relaxed(&task->lease) != 0;
+    uint64_t given = fw_load_relaxed(&task->lease);
+    uint32_t name = task->name;
     uint32_t begun;
     /* Relaxed: it left the queue and is not on the wheel; whoever looks for an alarm acquires the
      * word that the next transition releases. */
@@ -94,7 +106,7 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
     if (FW_UNLIKELY(fw_task_begin(task, &begun) != FW_DUTY_RUN)) {
         fw_engine_leave(engine, task);
         if (given)
-            fw_local_end(engine, runner, level, 0);
+            leave_dispatch(engine, runner, given, name, level, 0);
         return;
     }
     fw_index_prefetch(&engine->index, task->key);
@@ -113,8 +125,10 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
         leave_pending(engine, task, run, started_wall_ns, deadline_ns);
     else
         finish(engine, runner, task, begun, outcome == FW_RUN_SUCCESS, end_ns);
+    if (FW_UNLIKELY(outcome == FW_RUN_PENDING))
+        given &= ~FW_COUNTED_BIT;
     if (FW_UNLIKELY(given))
-        fw_local_end(engine, runner, level, end_ns - start_ns);
+        leave_dispatch(engine, runner, given, name, level, end_ns - start_ns);
 }
 
 void fw_engine_thread_start(void *context, unsigned thread)

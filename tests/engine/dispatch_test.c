@@ -1,6 +1,6 @@
 /* dispatch_test.c - who runs the next task: order, names, load, windows, local and elsewhere. Also
- * covers engine/groups.c, engine/classes.c, engine/places.c, engine/leases.c, engine/local.c and
- * engine/baton.h; what is lost or given back is in dispatch_loss_test.c.
+ * covers engine/groups.c, engine/lines.c, engine/classes.c, engine/places.c, engine/leases.c,
+ * engine/local.c and engine/baton.h; what is lost or given back is in dispatch_loss_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "dispatch_case.h"
 
