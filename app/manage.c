@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app/limits.h"
 #include "base/clock.h"
 #include "net/registry.h"
 
@@ -162,7 +163,9 @@ void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span text, fw_buffe
         write_dead(life, request, out);
     } else if (is(action, "dead_retry") || is(action, "dead_delete")) {
         change_dead(life, request, is(action, "dead_retry"), out);
-    } else {
-        fail(out, "invalid", "action: workers, drain, resume, dead, dead_retry or dead_delete");
+    } else if (!fw_limits_answer(life, action, request, out)) {
+        fail(out, "invalid",
+             "action: workers, drain, resume, dead, dead_retry, dead_delete, limits, limit_set, "
+             "pause or resume_queue");
     }
 }

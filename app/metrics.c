@@ -7,6 +7,7 @@
 #include "app/control_plane.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "engine/limits.h"
 
 static void head(fw_buffer *out, const char *name, const char *type, const char *help)
 {
@@ -61,6 +62,17 @@ static void by_task(fw_buffer *out, const fw_control_plane *plane, const char *n
     }
 }
 
+/* Queued tasks that a limit or a pause keeps from starting. */
+static size_t count_held(const fw_control_plane *plane)
+{
+    size_t held = 0;
+    fw_pause_view pauses;
+    fw_limit_pauses(plane->house.engine, &pauses);
+    for (int level = 0; level < FW_LEVELS; level++)
+        held += pauses.held[level];
+    return held;
+}
+
 static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
                         const fw_engine_stats *engine)
 {
@@ -84,6 +96,7 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
     fw_buffer_format(out, "fastworker_tasks{state=\"queued\"} %zu\n", engine->queued);
     fw_buffer_format(out, "fastworker_tasks{state=\"scheduled\"} %zu\n", engine->scheduled);
     fw_buffer_format(out, "fastworker_tasks{state=\"running\"} %zu\n", engine->running);
+    fw_buffer_format(out, "fastworker_tasks{state=\"held\"} %zu\n", count_held(plane));
     head(out, "fastworker_tasks_deduplicated_total", "counter",
          "Requests that started nothing new.");
     /* Relaxed: counts. */
@@ -125,17 +138,21 @@ static void write_workers(fw_buffer *out, const fw_control_plane *plane)
 static void write_queues(fw_buffer *out, const fw_control_plane *plane,
                          const fw_engine_stats *engine)
 {
-    double depth[FW_LEVELS], oldest[FW_LEVELS], full[FW_LEVELS];
+    double depth[FW_LEVELS], oldest[FW_LEVELS], full[FW_LEVELS], paused[FW_LEVELS];
+    fw_pause_view pauses;
+    fw_limit_pauses(plane->house.engine, &pauses);
     fw_queue_view queues[FW_LEVELS];
     fw_control_plane_queues(plane, queues);
     for (int i = 0; i < FW_LEVELS; i++) {
         depth[i] = (double)queues[i].depth;
         oldest[i] = queues[i].oldest_s;
+        paused[i] = pauses.all_until_ns != 0 || pauses.level_until_ns[i] != 0;
         full[i] = (double)engine->pool.ring_full[i];
     }
     by_level(out, "fastworker_queue_tasks", "gauge", "Tasks waiting.", depth);
     by_level(out, "fastworker_queue_oldest_seconds", "gauge",
              "About how long the oldest has waited.", oldest);
+    by_level(out, "fastworker_queue_paused", "gauge", "1: its tasks do not start.", paused);
     by_level(out, "fastworker_ring_full_total", "counter", "Pushes that found the ring full.",
              full);
     head(out, "fastworker_threads", "gauge", "Threads.");

@@ -1,0 +1,253 @@
+/* app/limits.c - see app/limits.h. Covered by tests/app/limits_test.py.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/limits.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/dispatch.h"
+#include "engine/limits.h"
+
+static const double pause_max_s = 366 * 86400.0;
+
+static bool is(fw_span text, const char *word)
+{
+    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
+}
+
+static void fail(fw_buffer *out, const char *code, const char *text)
+{
+    fw_buffer_format(out, "{\"status\": \"error\", \"error\": \"%s\", \"code\": \"%s\"}", text,
+                     code);
+}
+
+static bool has(fw_json request, const char *key)
+{
+    fw_json_type type = fw_json_get(request, key).type;
+    return type != FW_JSON_INVALID && type != FW_JSON_NULL;
+}
+
+/* --- what there is --- */
+
+static void add_pause(fw_buffer *out, int64_t until_ns)
+{
+    int64_t now_ns = fw_now_ns();
+    fw_buffer_format(out, "\"paused\": %s, \"resumes_in\": ", until_ns != 0 ? "true" : "false");
+    if (until_ns == 0 || until_ns == FW_PAUSE_FOREVER)
+        fw_buffer_text(out, "null");
+    else
+        fw_buffer_format(out, "%.3f", until_ns > now_ns ? (double)(until_ns - now_ns) / 1e9 : 0.0);
+}
+
+typedef struct listing {
+    const fw_lifecycle *life;
+    fw_buffer *out;
+    bool any;
+} listing;
+
+static void add_limit(const fw_lifecycle *life, fw_buffer *out, const fw_limit_view *view)
+{
+    size_t waiting = 0;
+    for (int level = 0; level < FW_LEVELS; level++)
+        waiting += view->waiting[level];
+    fw_buffer_text(out, "{\"task\": ");
+    fw_buffer_json_string(out, fw_name_text(fw_names_at(life->names, view->name)));
+    fw_buffer_format(out, ", \"max_running\": %u, \"rate\": ", view->max_running);
+    fw_buffer_json_double(out, view->rate_per_s);
+    fw_buffer_format(out, ", \"burst\": %u, ", view->burst);
+    add_pause(out, view->paused_until_ns);
+    fw_buffer_format(out, ", \"waiting\": %zu, \"running\": %u, \"held\": %s}", waiting,
+                     view->running, view->held ? "true" : "false");
+}
+
+static bool list_limit(void *context, const fw_limit_view *view)
+{
+    listing *l = context;
+    fw_buffer_text(l->out, l->any ? ", " : "");
+    l->any = true;
+    add_limit(l->life, l->out, view);
+    return true;
+}
+
+static void write_limits(const fw_lifecycle *life, fw_buffer *out)
+{
+    listing l = {life, out, false};
+    fw_pause_view pauses;
+    fw_dispatch_stats stats;
+    fw_limit_pauses(life->engine, &pauses);
+    fw_dispatch_snapshot(life->engine, &stats);
+    fw_buffer_text(out, "{\"limits\": [");
+    fw_limit_each(life->engine, list_limit, &l);
+    fw_buffer_text(out, "], \"queues\": [");
+    for (int level = 0; level < FW_LEVELS; level++) {
+        fw_buffer_format(out, "%s{\"priority\": \"%s\", ", level ? ", " : "",
+                         fw_prio_name((fw_prio)level));
+        add_pause(out, pauses.level_until_ns[level]);
+        fw_buffer_format(out, ", \"waiting\": %zu, \"held\": %zu}", stats.waiting[level],
+                         pauses.held[level]);
+    }
+    fw_buffer_text(out, "], ");
+    add_pause(out, pauses.all_until_ns);
+    fw_buffer_text(out, "}");
+}
+
+/* --- what is asked for --- */
+
+/* The name of the member `task`; NULL, and it was said why. */
+static const fw_name *name_of(fw_lifecycle *life, fw_json request, bool add, fw_buffer *out)
+{
+    char text[FW_NAME_MAX + 1];
+    fw_span span;
+    if (!fw_json_string(fw_json_get(request, "task"), text, sizeof text, &span) || span.len == 0) {
+        fail(out, "invalid", "task: the name of a task is wanted");
+        return NULL;
+    }
+    const fw_name *name = add ? fw_names_add(life->names, span) : fw_names_find(life->names, span);
+    if (!name && add)
+        fail(out, "invalid", "task: too long, or there are too many names");
+    else if (!name)
+        fail(out, "unknown", "no such task");
+    return name;
+}
+
+static bool find_limit(void *context, const fw_limit_view *view)
+{
+    fw_limit_view *found = context;
+    if (view->name == found->name)
+        *found = *view;
+    return view->name != found->name;
+}
+
+/* A member that is a whole number, if it is there. False: it is another thing. */
+static bool read_count(fw_json request, const char *key, uint32_t *count)
+{
+    int64_t number;
+    if (!has(request, key))
+        return true;
+    if (!fw_json_int(fw_json_get(request, key), &number) || number < 0 || number > UINT32_MAX)
+        return false;
+    *count = (uint32_t)number;
+    return true;
+}
+
+static bool read_rate(fw_json request, double *rate)
+{
+    if (!has(request, "rate"))
+        return true;
+    return fw_json_double(fw_json_get(request, "rate"), rate) && isfinite(*rate);
+}
+
+static void set_limit(fw_lifecycle *life, fw_json request, fw_buffer *out)
+{
+    const fw_name *name = name_of(life, request, true, out);
+    if (!name)
+        return;
+    fw_limit_view view = {.name = name->index};
+    fw_limit_each(life->engine, find_limit, &view);
+    if (has(request, "rate"))
+        view.burst = 0;
+    if (!read_count(request, "max_running", &view.max_running) ||
+        !read_count(request, "burst", &view.burst) || !read_rate(request, &view.rate_per_s)) {
+        fail(out, "invalid", "max_running and burst: counts; rate: a number of starts a second");
+        return;
+    }
+    int rc = fw_limit_set(life->engine, name->index, view.max_running, view.rate_per_s, view.burst);
+    if (rc < 0) {
+        fail(out, "invalid",
+             rc == -FW_ENOMEM ? "out of memory"
+                              : "rate: 0, or from 0.000001 to 1000000000 a second");
+        return;
+    }
+    fw_limit_view now = {.name = name->index};
+    fw_limit_each(life->engine, find_limit, &now);
+    add_limit(life, out, &now);
+}
+
+/* 0, or an end by fw_now_ns. False: not a time. */
+static bool read_end(fw_json request, int64_t *until_ns)
+{
+    double seconds;
+    *until_ns = FW_PAUSE_FOREVER;
+    if (!has(request, "for_seconds"))
+        return true;
+    if (!fw_json_double(fw_json_get(request, "for_seconds"), &seconds) ||
+        !(seconds > 0 && seconds <= pause_max_s))
+        return false;
+    *until_ns = fw_now_ns() + (int64_t)(seconds * 1e9);
+    return true;
+}
+
+typedef struct choice {
+    fw_pause_scope scope;
+    uint32_t which;
+    const char *key;
+    fw_span text; /* the value as JSON */
+} choice;
+
+/* False: none of the three or several, and it was said. */
+static bool choose(fw_lifecycle *life, fw_json request, bool pause, choice *c, fw_buffer *out)
+{
+    bool all = false;
+    char text[16];
+    fw_span word;
+    if (has(request, "all") && !fw_json_bool(fw_json_get(request, "all"), &all))
+        all = false;
+    if (has(request, "task") + has(request, "priority") + all != 1) {
+        fail(out, "invalid", "one of task, priority and all is wanted");
+        return false;
+    }
+    c->key = all ? "all" : has(request, "task") ? "task" : "priority";
+    c->text = fw_json_get(request, c->key).text;
+    if (all) {
+        c->scope = FW_PAUSE_ALL;
+        return true;
+    }
+    if (has(request, "task")) {
+        const fw_name *name = name_of(life, request, pause, out);
+        c->scope = FW_PAUSE_NAME;
+        c->which = name ? name->index : 0;
+        return name != NULL;
+    }
+    c->scope = FW_PAUSE_LEVEL;
+    bool known = fw_json_string(fw_json_get(request, "priority"), text, sizeof text, &word);
+    for (c->which = 0; known && c->which < FW_LEVELS; c->which++)
+        if (is(word, fw_prio_name((fw_prio)c->which)))
+            return true;
+    fail(out, "invalid", "priority: critical, high, normal or low");
+    return false;
+}
+
+static void set_pause(fw_lifecycle *life, fw_json request, bool pause, fw_buffer *out)
+{
+    choice c = {.which = 0};
+    int64_t until_ns = 0;
+    if (!choose(life, request, pause, &c, out))
+        return;
+    if (pause && !read_end(request, &until_ns)) {
+        fail(out, "invalid", "for_seconds: more than 0, and at most a year");
+        return;
+    }
+    if (fw_limit_pause(life->engine, c.scope, c.which, until_ns) < 0) {
+        fail(out, "invalid", "out of memory");
+        return;
+    }
+    fw_buffer_format(out, "{\"%s\": ", c.key);
+    fw_buffer_add(out, c.text.ptr, c.text.len);
+    fw_buffer_text(out, ", ");
+    add_pause(out, until_ns);
+    fw_buffer_text(out, "}");
+}
+
+bool fw_limits_answer(fw_lifecycle *life, fw_span action, fw_json request, fw_buffer *out)
+{
+    if (is(action, "limits"))
+        write_limits(life, out);
+    else if (is(action, "limit_set"))
+        set_limit(life, request, out);
+    else if (is(action, "pause") || is(action, "resume_queue"))
+        set_pause(life, request, is(action, "pause"), out);
+    else
+        return false;
+    return true;
+}
