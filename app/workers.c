@@ -301,7 +301,8 @@ static bool show(void *context, const fw_worker_entry *entry)
         .id = entry->id,
         .address = entry->address,
         .state = fw_worker_state_name(state),
-        .software = "python",
+        .native = entry->offer.present,
+        .software = entry->offer.present ? entry->offer.impl.ptr : "python",
         /* Relaxed: figures to be shown. */
         .last_seen_wall_ns = fw_load_relaxed(&entry->last_seen_wall_ns),
         .registered_wall_ns = entry->registered_wall_ns,
