@@ -60,22 +60,45 @@ static void count_starts(fw_workers *workers, const fw_handout *handouts, size_t
                           FW_COUNT_STARTED, 1, life->threads);
 }
 
+/* It would close the link, and cost everything that is in its hands. */
+static void refuse_size(fw_unit *unit, const fw_assignment *item, size_t most)
+{
+    fw_engine *engine = unit->workers->engine;
+    char text[128];
+    fw_result_view view = {.status = FW_FAILURE};
+    fw_task *task = fw_dispatch_claim(engine, unit->place, item->lease);
+    if (!task)
+        return;
+    int len = snprintf(text, sizeof text,
+                       "the arguments of %zu bytes are over the subworker's limit of %zu",
+                       item->task.args.len + item->task.kwargs.len, most);
+    view.error = (fw_span){text, (size_t)len};
+    fw_lifecycle_note_result(&view, 0);
+    fw_dispatch_end(engine, task, item->lease, false, 0);
+    fw_net_flush(unit->workers->life->net);
+}
+
 static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
 {
     fw_assignment items[SEND_MAX];
+    char ids[SEND_MAX][FW_UUID_TEXT];
+    size_t most = fw_link_takes(unit->link);
     for (size_t at = 0; at < count;) {
         size_t n = 0;
-        for (; n < SEND_MAX && at + n < count; n++)
-            items[n] = assignment_of(unit->workers, &handouts[at + n], NULL);
-        size_t sent = fw_link_assign(unit->link, items, n);
+        for (; n < SEND_MAX && at < count; at++) {
+            items[n] = assignment_of(unit->workers, &handouts[at], ids[n]);
+            if (FW_UNLIKELY(items[n].task.args.len + items[n].task.kwargs.len > most))
+                refuse_size(unit, &items[n], most);
+            else
+                n++;
+        }
+        size_t sent = n > 0 ? fw_link_assign(unit->link, items, n) : 0;
         for (size_t i = sent; i < n; i++) {
             /* The link is down, and its place will be detached; or there is no memory now. */
-            fw_task *task =
-                fw_dispatch_claim(unit->workers->engine, unit->place, handouts[at + i].lease);
+            fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->place, items[i].lease);
             if (task)
-                fw_dispatch_return(unit->workers->engine, task, handouts[at + i].lease, false);
+                fw_dispatch_return(unit->workers->engine, task, items[i].lease, false);
         }
-        at += n;
     }
 }
 

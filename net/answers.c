@@ -6,6 +6,7 @@
  *
  * What an answer finishes: a JSON answer its request; a record its item, except an acceptance of an
  * item whose result will follow. SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -57,6 +58,23 @@ answer_in_json(fw_gather *gather, const fw_reply_to *reply, const fw_result_view
     send_text(gather, reply, text);
 }
 
+static __attribute__((noinline)) void give_refused(fw_gather *gather, const fw_reply_to *reply,
+                                                   const fw_result_view *result, uint64_t most)
+{
+    char text[96];
+    int len = snprintf(text, sizeof text,
+                       "the result of %zu bytes is over the control plane's limit of %llu",
+                       result->result.len, (unsigned long long)most);
+    fw_result_view refused = *result;
+    refused.status = FW_FAILURE;
+    refused.result = (fw_span){NULL, 0};
+    refused.error = (fw_span){text, (size_t)len};
+    fw_frame_writer *writer =
+        fw_gather_leases(gather, reply->connection, fw_frame_lease_result_size(&refused));
+    if (writer)
+        FW_ASSERT(fw_frame_add_lease_result(writer, fw_reply_lease(reply), &refused));
+}
+
 static inline void give_result(fw_gather *gather, const fw_reply_to *reply,
                                const fw_result_view *result)
 {
@@ -82,7 +100,13 @@ void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result
     if (!gather)
         return;
     if (is_lease(reply)) {
-        give_result(gather, reply, result);
+        /* Relaxed: a number that stands alone. One that is larger would close the link, and cost
+         * everything that is in our hands. */
+        uint64_t most = fw_load_relaxed(&net->peer_takes);
+        if (FW_UNLIKELY(most > 0 && result->result.len > most))
+            give_refused(gather, reply, result, most);
+        else
+            give_result(gather, reply, result);
     } else if (FW_UNLIKELY(!is_framed(reply))) {
         answer_in_json(gather, reply, result, fw_json_write_result);
     } else if (reply->flags & FW_WANTS_RESULT) {

@@ -323,6 +323,13 @@ bool fw_link_beat(fw_link *link, const fw_beat *beat)
            post_short(&p, link, fw_frame_write_beat(p.newest->bytes + PREFIX, SHORT, beat));
 }
 
+size_t fw_link_takes(const fw_link *link)
+{
+    /* Relaxed: a number that stands alone. */
+    uint64_t takes = fw_load_relaxed(&link->takes);
+    return takes > 0 && takes < SIZE_MAX ? (size_t)takes : SIZE_MAX;
+}
+
 size_t fw_link_unsent(const fw_link *link)
 {
     size_t unsent = 0;

@@ -92,6 +92,9 @@ typedef struct fw_order {
     fw_span id; /* text; empty: made from the key */
 } fw_order;
 bool fw_link_order(fw_link *link, const fw_order *orders, size_t count);
+/* How many bytes of arguments a task may have, as the peer said in its greeting; SIZE_MAX: it has
+ * not. A larger one would close the link. Any thread; valid as fw_link_unsent. */
+size_t fw_link_takes(const fw_link *link);
 /* Asks it to take nothing new, and to return what does not run (drain), or to go on. Any thread. */
 bool fw_link_drain(fw_link *link, bool drain);
 /* A subworker's: what it has to do. Any thread. */

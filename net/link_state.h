@@ -39,6 +39,7 @@ struct fw_link {
     char why[128];
     /* Shared, atomic. */
     fw_atomic(bool) over;
+    fw_atomic(uint64_t) takes; /* bytes of a message, as the peer said; 0: it has not */
     fw_atomic(uint32_t) state;
     fw_atomic(uint64_t) push;     /* number of the dialed connection; 0: not ready */
     fw_atomic(uint64_t) heard;    /* reads that brought something; written by the reader */
@@ -58,6 +59,7 @@ struct fw_links {
     int64_t complained_ns;
     struct {
         uint64_t number; /* 0: free */
+        uint64_t takes;
         char worker[FW_ID_MAX + 1], epoch[FW_ID_MAX + 1];
     } waiting[FW_GREETINGS_WAITING];
 };

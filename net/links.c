@@ -94,8 +94,11 @@ static fw_link *find(fw_links *links, const fw_hello *hello)
     return NULL;
 }
 
-static void join(fw_link *link, fw_connection *connection)
+static void join(fw_link *link, fw_connection *connection, uint64_t takes)
 {
+    /* Relaxed, both: numbers that stand alone; nothing is sent before both pipes have greeted. */
+    fw_store_relaxed(&link->takes, takes);
+    fw_store_relaxed(&link->net->peer_takes, takes);
     link->pulled = fw_connection_number(connection);
     link->parts++;
     fw_connection_introduce(connection, link);
@@ -118,6 +121,7 @@ static bool wait_for_link(fw_links *links, fw_connection *connection, const fw_h
     if (free_place == FW_GREETINGS_WAITING)
         return false;
     links->waiting[free_place].number = number;
+    links->waiting[free_place].takes = hello->message_max;
     snprintf(links->waiting[free_place].worker, FW_ID_MAX + 1, "%.*s", (int)hello->worker.len,
              hello->worker.ptr);
     snprintf(links->waiting[free_place].epoch, FW_ID_MAX + 1, "%.*s", (int)hello->epoch.len,
@@ -136,7 +140,7 @@ bool fw_links_greet(fw_links *links, fw_connection *connection, const fw_hello *
     else if (hello->expects.len > 0 && !is_text(hello->expects, net->epoch))
         good = refuse(links, connection, hello, "it means another run of ours");
     else if ((link = find(links, hello)) != NULL)
-        join(link, connection);
+        join(link, connection, hello->message_max);
     else if (!wait_for_link(links, connection, hello))
         good = refuse(links, connection, hello, "no such peer, or another run of it");
     pthread_mutex_unlock(&links->lock);
@@ -158,7 +162,7 @@ static void adopt(fw_links *links, fw_link *link)
         fw_rcu_read_lock();
         fw_connection *connection = fw_exchange_find(&links->net->exchange, number);
         if (connection)
-            join(link, connection);
+            join(link, connection, links->waiting[i].takes);
         fw_rcu_read_unlock();
         if (connection)
             return;

@@ -51,6 +51,8 @@ struct fw_net {
     fw_links *links;
     /* Shared, atomic. */
     fw_atomic(bool) draining;
+    fw_atomic(uint64_t)
+        peer_takes; /* bytes of a message, a subworker's control plane; 0: not told */
     fw_atomic(int64_t) complained_ns; /* net/gate */
     fw_atomic(uint64_t) refused[FW_REFUSALS];
 };

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -176,6 +177,21 @@ static int process_id(fw_call *c)
     return fw_ret_int(c, getpid());
 }
 
+/* A text of so many bytes. */
+static int fill(fw_call *c)
+{
+    int64_t size;
+    int rc = fw_args(c, "i", "size", &size);
+    char *text = rc == 0 && size >= 0 ? malloc((size_t)size + 1) : NULL;
+    if (rc < 0 || !text)
+        return rc < 0 ? rc : fw_fail(c, "no memory");
+    memset(text, 'x', (size_t)size);
+    text[size] = 0;
+    rc = fw_ret_str(c, text);
+    free(text);
+    return rc;
+}
+
 /* Milliseconds to its deadline. */
 static int time_left(fw_call *c)
 {
@@ -192,6 +208,7 @@ static const fw_task_def tasks[] = {
     FW_TASK("fail_with", fail_with, .doc = "Fails with this text."),
     FW_TASK("flaky", flaky, .doc = "Fails a number of times."),
     FW_TASK("kill_process", kill_process, .doc = "Ends its process."),
+    FW_TASK("fill", fill, .doc = "Returns a text of so many bytes."),
     FW_TASK("process_id", process_id, .doc = "The process that runs it."),
     FW_TASK("time_left", time_left, .doc = "Milliseconds to its deadline."),
 };

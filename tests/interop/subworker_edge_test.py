@@ -1,7 +1,7 @@
 """Subworkers at the edges: two processes of one id, a control plane that ends while they are at
 work, drains that meet beats and restarts, tasks that are given up.
 
-Covers app/unit.c, app/workers.c, app/house.c, app/intake.c.
+Covers app/unit.c, app/workers.c, app/house.c, app/intake.c, app/work.c.
 SPDX-License-Identifier: Apache-2.0
 """
 
@@ -108,6 +108,22 @@ class Edge(Case):
         self.assertEqual(dead["task_id"], message["id"])
         self.assert_failure(self.cp.finished(message["id"]), "run 2 fails")
         self.open_gate()
+
+    def test_what_is_too_large_for_the_pipes_fails_alone(self):
+        self.again("--payload-max", "4M")
+        self.subworker(self.cp, "sw1", threads=2)
+        asked = self.cp.begin(self.hold("beside"))
+        self.wait_marks("+beside")
+        result = self.cp.run("give_back", "x" * 2_000_000)
+        self.assert_failure(result, "the arguments of 2000006 bytes are over the subworker's limit "
+                                    "of 1048576")
+        result = self.cp.run("fill", 5_000_000)
+        self.assert_failure(result, "the result of 5000002 bytes is over the control plane's limit "
+                                    "of 4194304")
+        self.assert_success(self.cp.run("fill", 2_000_000), "x" * 2_000_000)
+        self.open_gate()
+        self.assert_success(asked.answer(), "beside")
+        self.assertEqual(self.cp.workers()["sw1"]["lost"], 0)
 
 
 if __name__ == "__main__":
