@@ -133,8 +133,10 @@ int fw_json_registration_read(fw_registration *out, fw_complaint *complaint, fw_
     if (!read_filled(&fields, &out->id, names[0], values[0]))
         return -FW_EINVAL;
     complaint->id = out->id;
-    if (out->id.len > FW_ID_MAX || memchr(out->id.ptr, ':', out->id.len) != NULL) {
-        fw_fields_complain(&fields, names[0], "at most 255 bytes without a colon", values[0]);
+    if (out->id.len > FW_ID_MAX || memchr(out->id.ptr, ':', out->id.len) != NULL ||
+        memchr(out->id.ptr, 0, out->id.len) != NULL) {
+        fw_fields_complain(&fields, names[0], "at most 255 bytes without a colon or NUL",
+                           values[0]);
         return -FW_EINVAL;
     }
     if (!read_filled(&fields, &out->address, names[1], values[1]))
