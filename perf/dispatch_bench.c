@@ -6,8 +6,11 @@
  * backlog PLACES NAMES: all are busy and tasks wait; a task comes behind them (`enqueue-behind`), a
  * run ends, and the slot has the next task at once (`refill`).
  *
- * local direct|engaged: tasks that do nothing, in batches of 64 from one producer, run by two task
- * threads, straight from the lanes or by way of the dispatcher.
+ * limits [counted|rated|past-held|bound]: decisions where the name has a limit that nobody reaches,
+ * many tasks of another name are held, or the limit is reached.
+ *
+ * local direct|engaged|counted: tasks that do nothing, in batches of 64 from one producer, run by
+ * two task threads, straight from the lanes, by way of the dispatcher, or that with a limit.
  *
  * elsewhere: tasks per second through one place of two slots, whose results come back in batches
  * from the thread that submits.
@@ -32,6 +35,7 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 #include "engine/dispatch.h"
+#include "engine/limits.h"
 
 enum { ROUNDS = 200000, BATCH = 64, TASKS = 2000000, WAITING = 100000, BACKLOG = 900032 };
 
@@ -202,13 +206,37 @@ static void show(const char *what, unsigned places, unsigned names, int counter,
               "instructions");
 }
 
-static void decide(unsigned places, unsigned names, bool backlog)
+typedef enum limiting { FREE, COUNTED, RATED, HELD, BOUND, LIMITINGS } limiting;
+static const char *const limitings[] = {"", "-counted", "-rated", "-past-held", "-bound"};
+
+/* COUNTED, RATED: limits that nobody reaches. HELD: many tasks of another name may not start.
+ * BOUND: half of the places have a task, since there is a limit. */
+static void set_limits(bench *b, limiting how, unsigned places, unsigned names)
 {
+    for (uint32_t name = 0; name < names; name++) {
+        if (how == COUNTED)
+            FW_ASSERT(fw_limit_set(b->engine, name, 1000000, 0, 0) == 0);
+        if (how == RATED)
+            FW_ASSERT(fw_limit_set(b->engine, name, 0, 1e8, 1000000) == 0);
+        if (how == BOUND)
+            FW_ASSERT(fw_limit_set(b->engine, name, places / 2 / names, 0, 0) == 0);
+    }
+    if (how == HELD)
+        FW_ASSERT(fw_limit_pause(b->engine, FW_PAUSE_NAME, names, FW_PAUSE_FOREVER) == 0);
+    for (unsigned i = 0; how == HELD && i < WAITING; i++)
+        enqueue(b, make(b, names));
+}
+
+static void decide(unsigned places, unsigned names, bool backlog, limiting how)
+{
+    char in_name[40], out_name[40];
     bench *b = open_bench(1, false);
     uint32_t *numbers = attach(b, places, 1, false);
     unsigned before = backlog ? places + WAITING : places / 2;
+    unsigned in_hand = how == BOUND ? places / 2 / names * names : backlog ? places : places / 2;
     sum empty = {0}, in = {0}, out = {0};
     int counter = open_instructions();
+    set_limits(b, how, places, names);
     for (unsigned i = 0; i < before; i++)
         enqueue(b, make(b, i % names));
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -216,10 +244,12 @@ static void decide(unsigned places, unsigned names, bool backlog)
         measure(b, counter, &empty, nothing, NULL);
         measure(b, counter, &in, enqueue, task);
         measure(b, counter, &out, finish, NULL);
-        FW_ASSERT(b->last - b->first == (backlog ? places : places / 2));
+        FW_ASSERT(b->last - b->first == in_hand);
     }
-    show(backlog ? "enqueue-behind" : "enqueue", places, names, counter, &in, &empty);
-    show(backlog ? "refill" : "end", places, names, counter, &out, &empty);
+    snprintf(in_name, sizeof in_name, "enqueue%s%s", backlog ? "-behind" : "", limitings[how]);
+    snprintf(out_name, sizeof out_name, "%s%s", backlog ? "refill" : "end", limitings[how]);
+    show(in_name, places, names, counter, &in, &empty);
+    show(out_name, places, names, counter, &out, &empty);
     if (counter >= 0)
         close(counter);
     fw_engine_destroy(b->engine);
@@ -236,7 +266,7 @@ static void await_end(bench *b, size_t tasks)
     } while (stats.finished[FW_SUCCESS] < tasks);
 }
 
-static void run_local(bool engaged)
+static void run_local(bool engaged, bool counted)
 {
     bench *b = open_bench(2, true);
     fw_task *tasks[BATCH];
@@ -245,6 +275,8 @@ static void run_local(bool engaged)
     fw_place_config nothing_at_all = {.owner = &owner, .levels = 1, .slots = 1};
     if (engaged)
         FW_ASSERT(fw_dispatch_attach(b->engine, &number, &nothing_at_all) == 0);
+    if (counted)
+        FW_ASSERT(fw_limit_set(b->engine, 0, 1000000, 0, 0) == 0);
     int64_t start_ns = fw_now_ns();
     for (size_t i = 0; i < TASKS; i += BATCH) {
         for (size_t j = 0; j < BATCH; j++)
@@ -255,7 +287,10 @@ static void run_local(bool engaged)
     double s = (double)(fw_now_ns() - start_ns) / (double)FW_NS_PER_S;
     printf("{\"suite\":\"dispatch\",\"name\":\"local-%s\",\"who\":\"ours\",\"value\":%.5g,"
            "\"unit\":\"tasks/s\"}\n",
-           engaged ? "engaged" : "direct", TASKS / s);
+           counted   ? "counted"
+           : engaged ? "engaged"
+                     : "direct",
+           TASKS / s);
     fw_engine_destroy(b->engine);
     free(b);
 }
@@ -356,15 +391,26 @@ static void run_elsewhere(void)
     free(b);
 }
 
+/* One of them, or all. */
+static void limits(const char *which)
+{
+    for (limiting how = COUNTED; how < LIMITINGS; how++)
+        if (!which || strcmp(which, limitings[how] + 1) == 0)
+            decide(10, 1, how == BOUND, how);
+}
+
 int main(int argc, char **argv)
 {
     unsigned places = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
     unsigned names = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1;
     const char *what = argc > 1 ? argv[1] : "all";
     if (strcmp(what, "decision") == 0 || strcmp(what, "backlog") == 0) {
-        decide(places < 2 ? 10 : places, names < 1 ? 1 : names, what[0] == 'b');
+        decide(places < 2 ? 10 : places, names < 1 ? 1 : names, what[0] == 'b', FREE);
+    } else if (strcmp(what, "limits") == 0) {
+        limits(argc > 2 ? argv[2] : NULL);
     } else if (strcmp(what, "local") == 0) {
-        run_local(argc > 2 && strcmp(argv[2], "engaged") == 0);
+        run_local(argc > 2 && strcmp(argv[2], "engaged") == 0,
+                  argc > 2 && strcmp(argv[2], "counted") == 0);
     } else if (strcmp(what, "elsewhere") == 0) {
         run_elsewhere();
     } else if (strcmp(what, "regroup") == 0) {
@@ -373,9 +419,11 @@ int main(int argc, char **argv)
         recall();
     } else {
         for (unsigned i = 0; i < 8; i++)
-            decide(i & 1 ? 10000 : 10, i & 2 ? 8 : 1, i & 4);
-        run_local(false);
-        run_local(true);
+            decide(i & 1 ? 10000 : 10, i & 2 ? 8 : 1, i & 4, FREE);
+        limits(NULL);
+        run_local(false, false);
+        run_local(true, false);
+        run_local(false, true);
         run_elsewhere();
         regroup();
         recall();

@@ -85,6 +85,34 @@ class Limits(unittest.TestCase):
         self.ok("limits", "set", "sleep", "--max-running", 0)
         self.assertIsNone(self.limit_of("sleep"))
 
+    def test_a_limit_holds_over_all_workers(self):
+        """Three places: the own pool and two subworkers."""
+        workers = [subprocess.Popen(
+            [PROGRAM, "subworker", "--control-plane-address", self.base, "--threads", "2",
+             "--task-modules", SAMPLES, "--worker-id", f"limited-{i}"],
+            stderr=subprocess.DEVNULL) for i in range(2)]
+        try:
+            wait_until(lambda: len([w for w in self.json("workers")["workers"]
+                                    if w["state"] == "active"]) == 2, "two subworkers")
+            self.ok("limits", "set", "sleep", "--max-running", 3)
+            ids = [f"spread-{os.getpid()}-{i}" for i in range(8)]
+            for task_id in ids:
+                self.submit("sleep", 600, "--id", task_id)
+            wait_until(lambda: self.limit_of("sleep")["held"], "held tasks")
+            self.assertEqual(self.limit_of("sleep")["running"], 3)
+            wait_until(lambda: [self.status(one) for one in ids].count("running") == 3, "three")
+            self.ok("limits", "set", "sleep", "--max-running", 6)
+            wait_until(lambda: [self.status(one) for one in ids].count("running") == 6, "six")
+            self.assertEqual(self.limit_of("sleep")["waiting"], 2)
+            for task_id in ids:
+                self.ok("cancel", task_id)
+            wait_until(lambda: self.limit_of("sleep")["running"] == 0, "the end of all")
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+            self.ok("limits", "set", "sleep", "--max-running", 0)
+
     def test_a_rate_lets_all_through_in_time(self):
         answer = self.json("limits", "set", "echo", "--rate", 200, "--burst", 2)
         self.assertEqual((answer["rate"], answer["burst"]), (200, 2))
