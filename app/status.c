@@ -138,12 +138,22 @@ static fw_span cut(fw_span text)
     return text;
 }
 
+static bool is_wanted(const fw_web_task_filter *filter, const fw_cache_item *item)
+{
+    if (filter->status.len > 0 && fw_state_parse(filter->status) != (int)item->status)
+        return false;
+    if (filter->priority.len > 0 && fw_prio_parse(filter->priority) != item->level)
+        return false;
+    return filter->name.len == 0 || (filter->name.len == item->name.len &&
+                                     memcmp(filter->name.ptr, item->name.ptr, item->name.len) == 0);
+}
+
 static bool write_task(void *context, const fw_cache_item *item)
 {
     task_page *page = context;
     const fw_web_task_filter *filter = page->filter;
     char id[FW_UUID_TEXT];
-    if (filter->status.len > 0 && fw_state_parse(filter->status) != (int)item->status)
+    if (!is_wanted(filter, item))
         return true;
     size_t place = page->matched++;
     if (place < filter->offset || page->written >= filter->limit)

@@ -72,8 +72,9 @@ typedef struct fw_cache_stats {
 } fw_cache_stats;
 void fw_cache_snapshot(fw_cache *cache, fw_cache_stats *out);
 /* Visits entries, oldest use first within a shard, from `*cursor` (0 at first; left where to go on,
- * 0 at the end) until visit returns false. Does not block writers and marks nothing. Inside the
- * caller's RCU read section. */
+ * 0 at the end) until visit returns false, or some thousands were seen. Does not block writers and
+ * marks nothing. Inside the caller's RCU read section, which should be another one for each call.
+ */
 void fw_cache_each(fw_cache *cache, uint64_t *cursor, int64_t now_ns,
                    bool (*visit)(void *context, const fw_cache_item *item), void *context);
 

@@ -14,6 +14,9 @@
 /* The cursor, from the top: shard, millisecond (of 2^20 ns) of the last use, entries of it shown. 0
  * is the start; no other cursor is 0, because it has shown one entry or stands at a later shard. */
 enum { SHOWN_BITS = 14, USE_BITS = 40, USE_SHIFT = 20 };
+/* A call ends with the shard in which it has seen so many: its read section keeps memory of
+ * entries that are let go of meanwhile. */
+enum { CALL_ENTRIES = 8192 };
 
 typedef struct listed {
     uint64_t used; /* milliseconds */
@@ -75,9 +78,9 @@ static size_t gather(listed **out, fw_table table, uint64_t from, int64_t now_ns
     return count;
 }
 
-/* Shows one shard from `at` on and moves it. => false: visit wants no more, or there is no memory.
- */
-static bool show_shard(const fw_shard *shard, position *at, int64_t now_ns,
+/* Shows one shard from `at` on, moves it, and adds how many there were to *seen. => false: visit
+ * wants no more, or there is no memory. */
+static bool show_shard(const fw_shard *shard, position *at, size_t *seen, int64_t now_ns,
                        bool (*visit)(void *context, const fw_cache_item *item), void *context)
 {
     listed *all = NULL;
@@ -85,6 +88,7 @@ static bool show_shard(const fw_shard *shard, position *at, int64_t now_ns,
     size_t count = gather(&all, fw_load_acquire(&shard->table), at->used, now_ns);
     if (count == SIZE_MAX)
         return false;
+    *seen += count;
     size_t i = 0;
     while (i < count && i < at->shown && all[i].used == at->used)
         i++;
@@ -104,14 +108,15 @@ void fw_cache_each(fw_cache *cache, uint64_t *cursor, int64_t now_ns,
                    bool (*visit)(void *context, const fw_cache_item *item), void *context)
 {
     position at = position_of(*cursor);
-    while (at.shard < cache->shard_count) {
-        if (!show_shard(&cache->shards[at.shard], &at, now_ns, visit, context)) {
+    size_t seen = 0;
+    while (at.shard < cache->shard_count && seen < CALL_ENTRIES) {
+        if (!show_shard(&cache->shards[at.shard], &at, &seen, now_ns, visit, context)) {
             *cursor = cursor_of(at);
             return;
         }
         at = (position){.shard = at.shard + 1};
     }
-    *cursor = 0;
+    *cursor = at.shard < cache->shard_count ? cursor_of(at) : 0;
 }
 
 /* Adds one shard's figures. Relaxed, all: figures of about the same moment. */

@@ -157,7 +157,10 @@ static bool route_json(const fw_web_ops *ops, const fw_web_request *request, fw_
 
 static void route_tasks(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
 {
-    fw_web_task_filter filter = {.limit = 50, .status = query_value(request->query, "status")};
+    fw_web_task_filter filter = {.limit = 50,
+                                 .status = query_value(request->query, "status"),
+                                 .name = query_value(request->query, "name"),
+                                 .priority = query_value(request->query, "priority")};
     if (!query_number(request->query, "limit", 1000, &filter.limit) ||
         !query_number(request->query, "offset", SIZE_MAX, &filter.offset)) {
         answer_error(answer, 400, "Bad Request", "limit and offset are whole numbers");

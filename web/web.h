@@ -15,7 +15,7 @@ typedef struct fw_web fw_web;
 
 typedef struct fw_web_task_filter {
     size_t limit, offset;
-    fw_span status; /* empty: all */
+    fw_span status, name, priority; /* empty: all */
 } fw_web_task_filter;
 
 /* For one answer that comes later; copied freely, used once. */

@@ -133,6 +133,9 @@ class Api(Case):
         task = failed["tasks"][0]
         self.assertEqual((task["name"], task["error"], task["priority"], task["result"]),
                          ("fail", "no paper", "high", None))
+        for query, total in (("name=echo", 5), ("priority=high", 1), ("priority=low", 0),
+                             ("name=echo&status=failure", 0), ("name=fail&priority=high", 1)):
+            self.assertEqual(plane.json("/api/tasks?" + query)["total"], total, query)
         self.assertEqual(plane.json("/api/tasks?offset=99")["tasks"], [])
         self.assertEqual(plane.json("/api/cache")["by_status"], {"success": 5, "failure": 1})
 
