@@ -138,7 +138,7 @@ static void give(void)
 {
     fw_store_relaxed(&task.lease, 5);
     FW_ASSERT(fw_hold_has_room(&place));
-    fw_hold_give(&place, &task);
+    fw_hold_give(&place, &task, NULL);
     fw_holds_send(&dispatch);
     FW_ASSERT(handout.task == &task);
 }
