@@ -52,6 +52,19 @@ void fw_place_measure(fw_place *p, int64_t ran_ns)
     (void)ran_ns;
 }
 
+void fw_limit_take(fw_dispatch *d, fw_limit *limit)
+{
+    (void)d;
+    (void)limit;
+}
+
+void fw_limit_come_back(fw_dispatch *d, uint32_t name, bool unused)
+{
+    (void)d;
+    (void)name;
+    (void)unused;
+}
+
 void fw_place_slow(fw_place *p)
 {
     (void)p;
