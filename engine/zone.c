@@ -205,36 +205,49 @@ static int load_file(fw_zone **out, const char *path)
     return rc;
 }
 
-static int load_utc(fw_zone **out)
+static int load_named(fw_zone **out, fw_span name)
 {
+    char path[128];
+    if (!is_sane(name))
+        return -FW_EINVAL;
+    snprintf(path, sizeof path, "%s/%.*s", zone_folder, (int)name.len, name.ptr);
+    return load_file(out, path);
+}
+
+static int load_rule(fw_zone **out, fw_span text)
+{
+    fw_zone_rule rule;
+    if (!fw_zone_rule_parse(&rule, text))
+        return -FW_EINVAL;
     fw_zone *zone = allocate(0);
     if (!zone)
         return -FW_ENOMEM;
+    zone->rule = rule;
     zone->rule_from_s = INT64_MIN;
     *out = zone;
     return 0;
 }
 
+/* As the C library takes it: a name, or a rule; what cannot be read is UTC. */
+static int load_local(fw_zone **out)
+{
+    const char *own = getenv("TZ");
+    if (own && *own == ':')
+        own++;
+    fw_span text = own ? (fw_span){own, strlen(own)} : (fw_span){0};
+    int rc = own ? load_named(out, text) : load_file(out, "/etc/localtime");
+    if (rc < 0 && own)
+        rc = load_rule(out, text);
+    return rc < 0 ? load_rule(out, (fw_span){"UTC0", 4}) : rc;
+}
+
 int fw_zone_load(fw_zone **out, char *error, size_t error_capacity, fw_span name)
 {
-    char path[128];
-    if (is(name, "local")) {
-        const char *own = getenv("TZ");
-        if (own && *own == ':')
-            own++;
-        name = own ? (fw_span){own, strlen(own)} : (fw_span){0};
-        if (!own && load_file(out, "/etc/localtime") == 0)
-            return 0;
-        if (!is_sane(name))
-            name = (fw_span){"UTC", 3};
-    }
-    if (is(name, "UTC"))
-        return load_utc(out);
-    int rc = -FW_EINVAL;
-    if (is_sane(name)) {
-        snprintf(path, sizeof path, "%s/%.*s", zone_folder, (int)name.len, name.ptr);
-        rc = load_file(out, path);
-    }
+    int rc;
+    if (is(name, "local"))
+        rc = load_local(out);
+    else
+        rc = is(name, "UTC") ? load_rule(out, (fw_span){"UTC0", 4}) : load_named(out, name);
     int shown = name.len <= FW_ZONE_NAME_MAX ? (int)name.len : FW_ZONE_NAME_MAX;
     if (rc == -FW_ENOMEM)
         snprintf(error, error_capacity, "out of memory");

@@ -17,7 +17,7 @@ typedef struct fw_zone fw_zone;
 
 enum { FW_ZONE_NAME_MAX = 63 };
 
-/* "Europe/Berlin"; "UTC", which needs no file; "local", the system's: what TZ names, or
+/* "Europe/Berlin"; "UTC", which needs no file; "local", the system's: what TZ says, or
  * /etc/localtime, or UTC. 0, or -FW_E... with a sentence in error. */
 int fw_zone_load(fw_zone **out, char *error, size_t error_capacity, fw_span name);
 /* The content of a zone file. 0, -FW_EPROTO: it is none, or -FW_ENOMEM. */

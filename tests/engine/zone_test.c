@@ -93,6 +93,34 @@ static void test_the_edges_of_time_are_safe(void **state)
     }
 }
 
+static void test_the_systems_zone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int32_t offset_s;
+    } cases[] = {{"Asia/Tokyo", 32400},
+                 {":Asia/Tokyo", 32400},
+                 {"JST-9", 32400},
+                 {"<+0530>-5:30", 19800},
+                 {"", 0},
+                 {"no such thing", 0}};
+    char before[128] = "";
+    const char *own = getenv("TZ");
+    if (own)
+        snprintf(before, sizeof before, "%s", own);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        setenv("TZ", cases[i].text, 1);
+        fw_zone *zone = load("local");
+        assert_int_equal(fw_zone_offset(zone, 0), cases[i].offset_s);
+        fw_zone_free(zone);
+    }
+    if (own)
+        setenv("TZ", before, 1);
+    else
+        unsetenv("TZ");
+}
+
 static void test_names_stay_in_the_folder(void **state)
 {
     (void)state;
@@ -284,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_dates_go_to_days_and_back),
         cmocka_unit_test(test_summer_in_berlin),
         cmocka_unit_test(test_the_edges_of_time_are_safe),
+        cmocka_unit_test(test_the_systems_zone),
         cmocka_unit_test(test_names_stay_in_the_folder),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_a_file_of_each_version),
