@@ -18,6 +18,9 @@ typedef struct fw_record_extras {
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
 } fw_record_extras;
 
+/* In the flags of a reply of form FW_REPLY_NONE: a schedule is told the end (app/schedules). */
+enum { FW_FOR_SCHEDULE = 128 };
+
 typedef struct fw_record {
     fw_reply_to first;                           /* form FW_REPLY_NONE: nobody waits */
     uint32_t args_len, kwargs_len, callback_len; /* 0: "[]", "{}", none */
@@ -38,6 +41,11 @@ void fw_record_write(fw_task *task, const fw_submission *submission, const fw_na
 
 /* Borrowed from the task. */
 fw_record *fw_record_of(fw_task *task);
+static inline bool fw_record_is_scheduled(fw_task *task)
+{
+    const fw_reply_to *first = &fw_record_of(task)->first;
+    return first->form == FW_REPLY_NONE && (first->flags & FW_FOR_SCHEDULE) != 0;
+}
 fw_span fw_record_args(fw_task *task);
 fw_span fw_record_kwargs(fw_task *task);
 fw_span fw_record_callback(fw_task *task);
