@@ -10,6 +10,7 @@
 
 #include "app/exposure.h"
 #include "app/reload.h"
+#include "app/schedule_manage.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -38,6 +39,10 @@ static int build_engine(fw_control_plane *plane)
     plane->house.life.dead = fw_dead_create(&dead);
     if (!plane->house.life.dead)
         return fw_house_refuse(1, "start.memory", "out of memory");
+    char error[512];
+    rc = fw_schedules_start(&plane->house.life, error, sizeof error, s);
+    if (rc < 0)
+        return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.schedules", error);
     plane->house.life.waits = !s->local;
     plane->house.life.losses_max = (unsigned)s->losses_max;
     return 0;
@@ -102,6 +107,7 @@ static void tear_down(fw_control_plane *plane)
     if (plane->web)
         fw_web_free(plane->web);
     fw_dead_destroy(plane->house.life.dead);
+    fw_schedules_destroy(plane->house.life.schedules);
     fw_rcu_barrier();
 }
 
@@ -125,6 +131,7 @@ static void turn(void *context, unsigned count, int64_t now_ns)
     fw_workers_turn(plane->workers, count, now_ns);
     if (count % 20 == 0)
         fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
+    fw_schedules_turn(plane->house.life.schedules, fw_wall_ns(), now_ns);
     fw_reload_if_asked(plane->house.settings, plane->house.cache);
 }
 

@@ -6,6 +6,7 @@
  * returns. SPDX-License-Identifier: Apache-2.0 */
 #include "app/lifecycle_parts.h"
 #include "app/long_poll.h"
+#include "app/schedules.h"
 
 #include <limits.h>
 #include <math.h>
@@ -398,6 +399,9 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     count_end(life, task, why, item.status);
     if (FW_UNLIKELY(item.status == FW_FAILURE))
         bury(life, task, &item);
+    if (FW_UNLIKELY(fw_record_is_scheduled(task)))
+        fw_schedules_ended(life->schedules, task->key, item.status, item.error,
+                           item.finished_wall_ns);
     answer_all(life, task, &view);
     if (item.callback.len > 0)
         fw_net_callback(life->net, &view);

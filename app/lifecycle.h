@@ -33,6 +33,7 @@ typedef struct fw_lifecycle {
     unsigned losses_max;                   /* see loss-note in app/work.c */
     fw_dead *dead;                         /* NULL: a subworker keeps none */
     struct fw_workers *workers;            /* NULL: a subworker has none */
+    struct fw_schedules *schedules;        /* NULL: the same */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
     fw_atomic(unsigned) wildcards; /* places that run whatever they are given */

@@ -40,6 +40,7 @@ static const command commands[] = {
     {"limits", fw_command_limits, "how many of a task run at once, and how often they start"},
     {"pause", fw_command_pause, "tasks of a priority, a name, or all wait"},
     {"unpause", fw_command_unpause, "they go on"},
+    {"schedule", fw_command_schedule, "tasks that run by the clock"},
     {"list", fw_command_list, "tasks in modules, without running them"},
     {"ping", fw_command_ping, "is a control plane there"},
     {"config", fw_command_config, "show, check or write the configuration"},

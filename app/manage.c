@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/limits.h"
+#include "app/schedule_manage.h"
 #include "base/clock.h"
 #include "net/registry.h"
 
@@ -163,9 +164,10 @@ void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span text, fw_buffe
         write_dead(life, request, out);
     } else if (is(action, "dead_retry") || is(action, "dead_delete")) {
         change_dead(life, request, is(action, "dead_retry"), out);
-    } else if (!fw_limits_answer(life, action, request, out)) {
+    } else if (!fw_limits_answer(life, action, request, out) &&
+               !fw_schedule_manage(life->schedules, action, request, out)) {
         fail(out, "invalid",
              "action: workers, drain, resume, dead, dead_retry, dead_delete, limits, limit_set, "
-             "pause or resume_queue");
+             "pause, resume_queue, schedules or schedule_... (docs/PROTOCOL.md)");
     }
 }

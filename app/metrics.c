@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/control_plane.h"
+#include "app/schedules.h"
 #include "base/clock.h"
 #include "base/rcu.h"
 #include "engine/limits.h"
@@ -200,6 +201,66 @@ static void write_cache(fw_buffer *out, const fw_control_plane *plane)
                      cache.evicted_ttl);
 }
 
+/* --- schedules --- */
+
+typedef struct by_schedule {
+    fw_buffer *out;
+    int family; /* 0: count states, 1: runs, 2: next, 3: last success */
+    size_t active, paused;
+} by_schedule;
+
+static void add_schedule(by_schedule *b, const fw_schedule_view *view, const char *name,
+                         const char *outcome, double value)
+{
+    fw_buffer_format(b->out, "%s{schedule=\"", name);
+    add_label(b->out, view->name);
+    if (outcome)
+        fw_buffer_format(b->out, "\",outcome=\"%s", outcome);
+    fw_buffer_format(b->out, "\"} %.17g\n", value);
+}
+
+static void visit_schedule(void *context, const fw_schedule_view *view)
+{
+    by_schedule *b = context;
+    if (b->family == 0) {
+        b->active += view->state[0] == 'a';
+        b->paused += view->state[0] == 'p';
+    } else if (b->family == 1) {
+        static const char name[] = "fastworker_schedule_runs_total";
+        add_schedule(b, view, name, "started", (double)view->started);
+        add_schedule(b, view, name, "skipped_overlap", (double)view->skipped);
+        add_schedule(b, view, name, "missed", (double)view->missed);
+        add_schedule(b, view, name, "caught_up", (double)view->caught_up);
+    } else if (b->family == 2 && view->next_ns != FW_SCHEDULE_NEVER) {
+        add_schedule(b, view, "fastworker_schedule_next_timestamp_seconds", NULL,
+                     (double)view->next_ns / 1e9);
+    } else if (b->family == 3 && view->last_success_ns != 0) {
+        add_schedule(b, view, "fastworker_schedule_last_success_timestamp_seconds", NULL,
+                     (double)view->last_success_ns / 1e9);
+    }
+}
+
+static void write_schedules(fw_buffer *out, const fw_control_plane *plane)
+{
+    by_schedule b = {.out = out};
+    fw_schedules *schedules = plane->house.life.schedules;
+    const fw_span all = {0};
+    fw_schedules_each(schedules, all, visit_schedule, &b);
+    head(out, "fastworker_schedules", "gauge", "Schedules, by state.");
+    fw_buffer_format(out, "fastworker_schedules{state=\"active\"} %zu\n", b.active);
+    fw_buffer_format(out, "fastworker_schedules{state=\"paused\"} %zu\n", b.paused);
+    head(out, "fastworker_schedule_runs_total", "counter", "Times of schedules, by what became.");
+    b.family = 1;
+    fw_schedules_each(schedules, all, visit_schedule, &b);
+    head(out, "fastworker_schedule_next_timestamp_seconds", "gauge", "When a schedule is due.");
+    b.family = 2;
+    fw_schedules_each(schedules, all, visit_schedule, &b);
+    head(out, "fastworker_schedule_last_success_timestamp_seconds", "gauge",
+         "When a run of it last succeeded.");
+    b.family = 3;
+    fw_schedules_each(schedules, all, visit_schedule, &b);
+}
+
 static void write_net(fw_buffer *out, const fw_control_plane *plane)
 {
     fw_net_stats net;
@@ -239,6 +300,7 @@ void fw_metrics_write(void *context, fw_buffer *out)
     write_tasks(out, plane, &engine);
     write_workers(out, plane);
     write_queues(out, plane, &engine);
+    write_schedules(out, plane);
     write_cache(out, plane);
     write_net(out, plane);
     one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",
