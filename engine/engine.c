@@ -171,8 +171,11 @@ int fw_engine_drain(fw_engine *engine, int64_t limit_ns)
                            fw_counters_sum(&engine->counters, FW_COUNT_WAITED);
         if (waiting > 0)
             fw_engine_each(engine, stop_waiting, engine);
-        if (live(engine) == 0)
+        size_t left = live(engine);
+        if (left == 0)
             return 0;
+        if (fw_limits_block(engine, left, until_ns))
+            fw_engine_each(engine, stop_unrun, engine);
         if (fw_now_ns() >= until_ns)
             break;
         struct timespec pause = {0, DRAIN_LOOK_NS};

@@ -90,8 +90,8 @@ typedef struct fw_engine_config {
 
 int fw_engine_create(fw_engine **out, const fw_engine_config *config, const fw_engine_ops *ops);
 /* Intake must have ended. Waits until nothing is queued or running or the limit passed (queued
- * tasks then end with FW_ENDED_BY_STOP, as do running ones' answers; scheduled tasks always do). 0,
- * or -FW_ETIME. */
+ * tasks then end with FW_ENDED_BY_STOP, as do running ones' answers; scheduled tasks always do, and
+ * paused ones when nothing else is left). 0, or -FW_ETIME. */
 int fw_engine_drain(fw_engine *engine, int64_t limit_ns);
 /* Ends the threads. Tasks that a thread runs are waited for; all others end with FW_ENDED_BY_STOP,
  * pending ones too. What is known can still be asked for; nothing new may come, but completers. */

@@ -152,6 +152,8 @@ void fw_local_pause(fw_engine *engine, fw_runner *runner);
 /* limits.c. A run that the limit of that name counts is over; does nothing if none does. Any
  * thread. */
 void fw_limit_leave(fw_engine *engine, uint32_t name);
+/* Whether everything that lives is paused until then, so that waiting for it is in vain. */
+bool fw_limits_block(fw_engine *engine, size_t live, int64_t until_ns);
 /* On the timer thread: calls for a round if one is due; returns when the next one is. */
 int64_t fw_limit_alarm(fw_engine *engine, int64_t now_ns);
 

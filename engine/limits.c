@@ -183,6 +183,49 @@ void fw_limit_pauses(fw_engine *engine, fw_pause_view *out)
     }
 }
 
+/* --- When the engine drains --- */
+
+typedef struct search {
+    const fw_limits *limits;
+    int64_t until_ns;
+    bool found;
+} search;
+
+static bool is_paused(const search *s, uint32_t name, unsigned level)
+{
+    const fw_limit *limit = name < FW_NAMES_MAX ? fw_limit_of(s->limits, name) : NULL;
+    /* Relaxed, all: figures. */
+    return fw_load_relaxed(&s->limits->all_shown) > s->until_ns ||
+           fw_load_relaxed(&s->limits->level_shown[level]) > s->until_ns ||
+           (limit && fw_load_relaxed(&limit->paused_shown) > s->until_ns);
+}
+
+/* Something that runs or will. */
+static bool find_moving(void *context, fw_task *task)
+{
+    search *s = context;
+    fw_state state = fw_task_state(task);
+    if (!fw_state_is_terminal(state))
+        s->found = state != FW_QUEUED || !is_paused(s, task->name, task->level);
+    return !s->found;
+}
+
+bool fw_limits_block(fw_engine *engine, size_t live, int64_t until_ns)
+{
+    const fw_dispatch *dispatch = fw_engine_dispatcher(engine);
+    size_t held = 0;
+    if (!dispatch)
+        return false;
+    /* Relaxed: a figure. Lines hold tasks that have ended as well, so it may be too many. */
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        held += fw_load_relaxed(&dispatch->held[level]);
+    if (held < live)
+        return false;
+    search s = {&dispatch->limits, until_ns, false};
+    fw_engine_each(engine, find_moving, &s);
+    return !s.found;
+}
+
 /* --- From the dispatcher's creation to its end --- */
 
 void fw_limits_init(fw_limits *limits)

@@ -11,6 +11,8 @@
  * (of the own pool's tasks about 2 ms' worth). In hand counts as running; of a run
  * that has passed its deadline, until whoever runs it is through with it.
  *
+ * An engine that drains does not wait for what is paused longer than that.
+ *
  * All doors: any thread; fw_dispatch_init came before. What is asked for is in force when
  * a call returns, or as soon as the thread that gives tasks out comes to it.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -23,7 +23,7 @@ class Limits(unittest.TestCase):
         cls.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--base-address", cls.base, "--discovery-address",
              f"tcp://127.0.0.1:{first + 6}", "--gui-port", str(cls.gui), "--threads", "4",
-             "--task-modules", SAMPLES], stderr=subprocess.DEVNULL)
+             "--shutdown-timeout", "1d", "--task-modules", SAMPLES], stderr=subprocess.DEVNULL)
         cls.addClassCleanup(cls.process.wait)
         cls.addClassCleanup(cls.process.kill)
         wait_until(lambda: cls.run_command("ping", "-q").returncode == 0, "a control plane")
@@ -181,6 +181,13 @@ class Limits(unittest.TestCase):
         view = self.json("limits")
         self.assertFalse(view["paused"])
         self.assertEqual([one for one in view["limits"] if one["task"] == "add"], [])
+
+    def test_zz_the_end_does_not_wait_for_what_is_paused(self):
+        """The last of them; the limit of the end is a day."""
+        self.ok("pause", "--all")
+        self.submit("add", 1, 2)
+        self.process.terminate()
+        self.assertEqual(self.process.wait(timeout=LONG), 0)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,49 @@ static void what_was_cancelled_while_it_was_held_is_given_back(void **state)
     assert_ended(&records[TASKS - 1], FW_FAILURE, FW_ENDED_BY_STOP);
 }
 
+/* SIGTERM must not wait its whole limit for what cannot go on. */
+static void a_drain_does_not_wait_for_what_is_paused(void **state)
+{
+    (void)state;
+    hall h;
+    probe_record running = {0}, paused[3] = {0}, free_one = {0};
+    open_hall(&h, true);
+    pause_for(&h, FW_PAUSE_NAME, RESIZE, FW_PAUSE_FOREVER);
+    pause_for(&h, FW_PAUSE_LEVEL, FW_LOW, FW_PAUSE_FOREVER);
+    fw_task *task = probe_task(&h.p, &running, ++h.submitted, WAY_PENDING);
+    task->name = ADD;
+    probe_submit(&h.p, task);
+    submit_many(&h, paused, 2, RESIZE);
+    hall_submit(&h, &paused[2], FW_LOW, ADD);
+    hall_submit(&h, &free_one, FW_NORMAL, ADD);
+    wait_until(fw_load_seq_cst(&running.runs) == 1 && held(&h) == 3);
+    /* One that has ended waits as well, by the figures. */
+    assert_int_equal(probe_cancel(&h.p, 2), FW_CANCEL_QUEUED);
+    wait_until(probe_dones(&free_one) == 1);
+    fw_engine_complete(h.p.engine, fw_load_seq_cst(&running.seen), true);
+    assert_int_equal(fw_engine_drain(h.p.engine, 3600 * FW_NS_PER_S), 0);
+    assert_ended(&running, FW_SUCCESS, FW_ENDED_BY_RUN);
+    assert_ended(&paused[0], FW_CANCELLED, FW_ENDED_BY_CANCEL);
+    assert_ended(&paused[1], FW_FAILURE, FW_ENDED_BY_STOP);
+    assert_ended(&paused[2], FW_FAILURE, FW_ENDED_BY_STOP);
+    hall_close(&h);
+}
+
+static void a_drain_waits_for_a_pause_that_ends_in_time(void **state)
+{
+    (void)state;
+    hall h;
+    probe_record records[3] = {0};
+    hall_open(&h, true);
+    assert_int_equal(fw_dispatch_local_name(h.p.engine, RESIZE), 0);
+    pause_for(&h, FW_PAUSE_ALL, 0, fw_now_ns() + 3 * FW_NS_PER_MS);
+    submit_many(&h, records, 3, RESIZE);
+    assert_int_equal(fw_engine_drain(h.p.engine, 3600 * FW_NS_PER_S), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_ended(&records[i], FW_SUCCESS, FW_ENDED_BY_RUN);
+    hall_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +183,8 @@ int main(void)
         cmocka_unit_test(a_pause_for_a_time_ends_by_itself),
         cmocka_unit_test(a_real_pause_ends_by_itself),
         cmocka_unit_test(to_resume_all_ends_every_pause),
+        cmocka_unit_test(a_drain_does_not_wait_for_what_is_paused),
+        cmocka_unit_test(a_drain_waits_for_a_pause_that_ends_in_time),
         cmocka_unit_test(what_was_cancelled_while_it_was_held_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
