@@ -96,6 +96,8 @@ static int attach_place(fw_unit *unit)
         fw_log(FW_LOG_ERROR, "worker.place", "%s: %s", unit->id, fw_strerror(rc));
         return rc;
     }
+    /* [unit-attached-as] release: it is attached. */
+    fw_store_release(&unit->attached_as, unit->place);
     /* [unit-place] release: the unit, to who cancels. */
     fw_store_release(&workers->by_place[unit->place], unit);
     return 0;
@@ -183,8 +185,9 @@ void fw_unit_pause(fw_unit *unit, bool paused)
 {
     /* Relaxed: a flag to be shown. */
     fw_store_relaxed(&unit->draining, paused);
-    if (unit->place != 0)
-        fw_dispatch_pause(unit->workers->engine, unit->place, paused);
+    uint32_t place = fw_unit_place(unit);
+    if (place != 0)
+        fw_dispatch_pause(unit->workers->engine, place, paused);
     fw_dispatch_flush(unit->workers->engine);
 }
 

@@ -308,8 +308,9 @@ void fw_work_check_deadlines(fw_unit *unit, int64_t now_ns)
     l.unit = unit;
     l.now_ns = now_ns;
     l.count = 0;
-    if (unit->place != 0)
-        fw_dispatch_each(unit->workers->engine, unit->place, end_late, &l);
+    uint32_t place = fw_unit_place(unit);
+    if (place != 0)
+        fw_dispatch_each(unit->workers->engine, place, end_late, &l);
     if (l.count > 0 && unit->native)
         fw_link_order(unit->link, l.orders, l.count);
 }
@@ -324,11 +325,12 @@ void fw_work_recall(fw_unit *unit, int64_t now_ns)
 {
     static look l; /* main thread only */
     fw_place_stats stats;
-    uint32_t place = unit->place;
+    uint32_t place = fw_unit_place(unit);
     /* Who says how much is sent ahead wants it to stay there. */
     if (unit->workers->house->settings->prefetch != 0)
         return;
-    if (!unit->native || !fw_dispatch_place_snapshot(unit->workers->engine, place, &stats))
+    if (!unit->native || place == 0 ||
+        !fw_dispatch_place_snapshot(unit->workers->engine, place, &stats))
         return;
     uint64_t ended = stats.ended + stats.returned;
     if (ended != unit->ended_before || stats.in_hand <= stats.slots) {

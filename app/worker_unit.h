@@ -24,21 +24,29 @@ struct fw_unit {
     size_t name_count;
     fw_link *link; /* one of the two */
     fw_pylink *pylink;
-    uint32_t place; /* 0: not attached; written before a task can be sent there */
+    uint32_t place; /* of who attaches it, and of what comes after; others use fw_unit_place */
     /* Under the lock. */
     fw_unit_state state;
     char why[128]; /* it went down */
     fw_unit *next_dead;
     /* Shared, atomic. */
-    fw_atomic(fw_unit *) next;    /* in its bucket */
-    fw_atomic(unsigned) attached; /* places that the dispatcher has */
-    fw_atomic(bool) heard;        /* a beat of it */
+    fw_atomic(uint32_t) attached_as; /* its place; 0: not yet */
+    fw_atomic(fw_unit *) next;       /* in its bucket */
+    fw_atomic(unsigned) attached;    /* places that the dispatcher has */
+    fw_atomic(bool) heard;           /* a beat of it */
     fw_atomic(bool) draining;
     fw_atomic(bool) held; /* draining because somebody asked for it, not by its own word */
     /* Main thread. */
     uint64_t ended_before;
     int64_t quiet_since_ns;
 };
+
+/* Its place, for whoever finds it in the table: it may be attached at this moment. 0: not yet. */
+static inline uint32_t fw_unit_place(const fw_unit *unit)
+{
+    /* [unit-attached-as] acquire: it is attached. */
+    return fw_load_acquire(&unit->attached_as);
+}
 
 enum { FW_UNIT_BUCKETS = 4096 };
 

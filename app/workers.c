@@ -216,7 +216,9 @@ static void check_beat(fw_unit *unit, int64_t now_ns)
     fw_span id = {unit->id, strlen(unit->id)};
     if (unit->native)
         return;
-    if (fw_dispatch_place_snapshot(unit->workers->engine, unit->place, &stats) && stats.in_hand > 0)
+    uint32_t place = fw_unit_place(unit);
+    if (place != 0 && fw_dispatch_place_snapshot(unit->workers->engine, place, &stats) &&
+        stats.in_hand > 0)
         fw_registry_touch(unit->workers->registry, id, now_ns);
     fw_worker_state state = fw_registry_state(unit->workers->registry, id, now_ns);
     if (state == FW_WORKER_GONE)
@@ -281,7 +283,8 @@ typedef struct showing {
 static void add_places(fw_worker_view *view, fw_unit *unit)
 {
     fw_place_stats stats;
-    if (unit->place == 0 || !fw_dispatch_place_snapshot(unit->workers->engine, unit->place, &stats))
+    uint32_t place = fw_unit_place(unit);
+    if (place == 0 || !fw_dispatch_place_snapshot(unit->workers->engine, place, &stats))
         return;
     view->in_hand = stats.in_hand;
     view->window = stats.window;
