@@ -29,14 +29,20 @@ typedef struct entry_sizes {
     uint32_t error_bytes, callback_bytes, request_bytes;
 } entry_sizes;
 
-/* Steps of 16 bytes to 256, 32 to 512, 64 to 1024, 128 to 2048. */
 enum {
-    CLASSES = 13 + 8 + 8 + 8,
+    CLASSES = FW_ENTRY_CLASSES,
     SMALLEST = 64,
     LARGEST = 2048,
-    FROM_HEAP = 255,
+    FROM_HEAP = FW_ENTRY_LARGE,
     HEAP_HEAD = 8, /* of a heap block, as glibc keeps it */
     HEAP_STEP = 16
+};
+
+/* Steps of 16 bytes to 256, 32 to 512, 64 to 1024, 128 to 2048. */
+const uint16_t fw_entry_class_sizes[FW_ENTRY_CLASSES] = {
+    64,  80,  96,   112,  128,  144,  160,  176,  192,  208,  224,  240, 256,
+    288, 320, 352,  384,  416,  448,  480,  512,  576,  640,  704,  768, 832,
+    896, 960, 1024, 1152, 1280, 1408, 1536, 1664, 1792, 1920, 2048,
 };
 
 static fw_atomic(fw_slab *) slabs[CLASSES];
@@ -56,13 +62,7 @@ static inline unsigned class_of(size_t bytes)
 static inline size_t class_bytes(unsigned size_class)
 {
     FW_DEBUG_ASSERT(size_class < CLASSES);
-    if (size_class < 13)
-        return SMALLEST + size_class * 16;
-    if (size_class < 21)
-        return 288 + (size_class - 13) * 32;
-    if (size_class < 29)
-        return 576 + (size_class - 21) * 64;
-    return 1152 + (size_class - 29) * 128;
+    return fw_entry_class_sizes[size_class];
 }
 
 /* Two threads may both make the slab of a class; one of them is kept. */
@@ -278,10 +278,8 @@ void fw_entry_read(const fw_entry *entry, fw_cache_item *out)
     out->request = (fw_span){at + sizes.callback_bytes, sizes.request_bytes};
 }
 
-size_t fw_entry_bytes(const fw_entry *entry)
+size_t fw_entry_large_bytes(const fw_entry *entry)
 {
-    if (FW_LIKELY(entry->size_class != FROM_HEAP))
-        return class_bytes(entry->size_class);
     fw_cache_item item;
     fw_entry_read(entry, &item);
     return heap_bytes((size_t)(item.request.ptr + item.request.len - (const char *)entry));

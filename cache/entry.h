@@ -10,6 +10,7 @@
 #ifndef FW_CACHE_ENTRY_H
 #define FW_CACHE_ENTRY_H
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "cache/cache.h"
 
@@ -50,8 +51,16 @@ fw_entry_plan fw_entry_plan_of(const fw_cache_item *item);
  * thread. */
 fw_entry *fw_entry_create(const fw_cache_item *item, const fw_entry_plan *plan, int64_t expires_ns,
                           int64_t now_ns);
+/* Of the slab classes; a block from the heap has the class FW_ENTRY_LARGE. */
+enum { FW_ENTRY_CLASSES = 37, FW_ENTRY_LARGE = 255 };
+extern const uint16_t fw_entry_class_sizes[FW_ENTRY_CLASSES];
+size_t fw_entry_large_bytes(const fw_entry *entry);
 /* What the block of an entry takes, as in its plan. */
-size_t fw_entry_bytes(const fw_entry *entry);
+static inline size_t fw_entry_bytes(const fw_entry *entry)
+{
+    return FW_LIKELY(entry->size_class != FW_ENTRY_LARGE) ? fw_entry_class_sizes[entry->size_class]
+                                                          : fw_entry_large_bytes(entry);
+}
 /* Points `out` into the entry. Wait-free. */
 void fw_entry_read(const fw_entry *entry, fw_cache_item *out);
 /* Frees an entry that no reader can see. Any thread. */

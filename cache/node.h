@@ -24,8 +24,9 @@ typedef struct fw_node {
     uint32_t later, sooner; /* wheel */
     uint32_t place;         /* of the entry in the table; FW_PLACE_NONE: the node is free */
     uint32_t hash;          /* the low half: where the entry would stand in another table */
+    const fw_entry *hint; /* the entry if it was not replaced since it was placed; to load early */
 } fw_node;
-_Static_assert(sizeof(fw_node) == 24, "a node has grown");
+_Static_assert(sizeof(fw_node) == 32, "two nodes to a cache line");
 
 typedef struct fw_nodes {
     fw_node *at;

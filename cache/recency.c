@@ -129,6 +129,7 @@ static uint64_t clean_mark(fw_entry *entry)
 static void move(fw_recency *recency, fw_nodes *nodes, uint32_t index, uint32_t era, uint64_t mark)
 {
     fw_recency_remove(nodes, index);
+    nodes->at[index].hint = fw_node_entry(nodes, index);
     if (era == recency->newest) {
         place_in_newest(recency, nodes, index, mark);
         return;

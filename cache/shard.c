@@ -100,9 +100,10 @@ static inline bool reserve(fw_shard *shard)
  * changes little, as it evicts one of the same kind. */
 static inline void count_change(fw_shard *shard, const fw_entry *entry, const fw_entry *gone)
 {
-    size_t bytes = entry ? fw_entry_bytes(entry) : 0, less = gone ? fw_entry_bytes(gone) : 0;
-    if (FW_UNLIKELY(bytes != less))
-        fw_shard_count_bytes(shard, (int64_t)bytes - (int64_t)less);
+    int64_t change = entry ? (int64_t)fw_entry_bytes(entry) : 0;
+    change -= gone ? (int64_t)fw_entry_bytes(gone) : 0;
+    if (FW_UNLIKELY(change != 0))
+        fw_shard_count_bytes(shard, change);
     if (entry && gone && FW_LIKELY(entry->status == gone->status))
         return;
     if (entry)
@@ -160,9 +161,8 @@ static void show_exact_age(fw_shard *shard)
     fw_store_relaxed(&shard->began, oldest_mark(shard));
 }
 
-/* Tells, and starts loading, what the next evictions will touch: in a large cache what was used
- * least recently is in nobody's near memory, in a small one it may be in another processor's. The
- * node after the next one, and its bucket, are needed to know its entry. */
+/* Tells, and starts loading, what the next eviction will touch: in a large cache what was used
+ * least recently is in nobody's near memory, in a small one it may be in another processor's. */
 static inline void show_next(fw_shard *shard, uint32_t next)
 {
     const fw_node *at = shard->nodes.at;
@@ -170,18 +170,15 @@ static inline void show_next(fw_shard *shard, uint32_t next)
     if (FW_UNLIKELY(node->place == FW_PLACE_NONE))
         return;
     const fw_bucket *bucket = &shard->nodes.buckets[node->place / 8];
-    const fw_entry *entry = fw_node_entry(&shard->nodes, next);
     /* Relaxed, all: addresses to load early. */
-    fw_store_relaxed(&shard->next_entry, entry);
+    fw_store_relaxed(&shard->next_entry, node->hint);
     fw_store_relaxed(&shard->next_bucket, bucket);
     fw_store_relaxed(&shard->next_node, node);
-    __builtin_prefetch(entry);
+    __builtin_prefetch(node->hint);
+    __builtin_prefetch(bucket);
+    __builtin_prefetch(&at[node->newer]);
     __builtin_prefetch(&at[node->later]);
     __builtin_prefetch(&at[node->sooner]);
-    const fw_node *after = &at[node->newer];
-    if (FW_LIKELY(after->place != FW_PLACE_NONE))
-        __builtin_prefetch(&shard->nodes.buckets[after->place / 8]);
-    __builtin_prefetch(&at[after->newer]);
 }
 
 /* Under the lock: evicts the entry used least recently. => it, or NULL. */
@@ -208,6 +205,7 @@ static inline void enter(fw_shard *shard, fw_entry *entry, uint64_t hash, int64_
     fw_node *node = &shard->nodes.at[index];
     entry->node = index;
     node->hash = (uint32_t)hash;
+    node->hint = entry;
     fw_recency_add(&shard->recency, &shard->nodes, index, entry, (uint32_t)fw_shard_entries(shard));
     fw_expiry_add(&shard->expiry, &shard->nodes, index, entry->expires_ns, now_ns);
     node->place = fw_table_insert(fw_shard_table(shard), hash, entry);
