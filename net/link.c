@@ -46,15 +46,21 @@ static bool say_hello(fw_link *link, fw_connection *connection)
 static void on_ready(void *context, fw_connection *connection)
 {
     fw_link *link = context;
+    pthread_mutex_t *lock = &link->net->links->lock;
+    /* What the peer sends because of our greeting finds the link in its table, matched with the
+     * peer's own greeting if that has come, and a way back. Nobody else writes before that, so the
+     * greeting is the first word. */
+    pthread_mutex_lock(lock); /* until the link has been opened */
+    pthread_mutex_unlock(lock);
+    /* [link-push] release: the connection is ready. */
+    fw_store_release(&link->push, fw_connection_number(connection));
     if (!say_hello(link, connection)) {
         fw_connection_close(connection, FW_CLOSED_BY_US);
         return;
     }
-    /* [link-push] release: the connection is ready. */
-    fw_store_release(&link->push, fw_connection_number(connection));
-    pthread_mutex_lock(&link->net->links->lock);
+    pthread_mutex_lock(lock);
     link->ready = true;
-    pthread_mutex_unlock(&link->net->links->lock);
+    pthread_mutex_unlock(lock);
     fw_link_rise(link);
 }
 

@@ -14,6 +14,7 @@ typedef struct plane {
     fw_net *net;
     fw_atomic(bool) open; /* what is set up is complete */
     fw_atomic(int) manners;
+    fw_atomic(bool) eager; /* sends a task to whoever has just come up */
     fw_atomic(uint64_t) registrations, beats, inactive, native, plain, links;
     fw_atomic(uint64_t) link_beats, drained, done; /* what beats over links have said */
     pthread_mutex_t lock;
@@ -66,6 +67,17 @@ static void plane_registration(void *context, const fw_registration *r)
         fw_add_seq_cst(&p->inactive, 1);
 }
 
+static void plane_up(void *context, void *owner)
+{
+    plane *p = context;
+    on_up(NULL, owner);
+    if (!fw_load_seq_cst(&p->eager))
+        return;
+    pthread_mutex_lock(&p->lock); /* until its link is in its place */
+    pthread_mutex_unlock(&p->lock);
+    assign(owner, 1, 1, "echo");
+}
+
 static void plane_beat(void *context, void *owner, const fw_beat *beat)
 {
     plane *p = context;
@@ -89,6 +101,7 @@ static plane *plane_start(const fw_net_config *config, manners how)
     p->net = case_start(config, &ops);
     fw_link_ops link_ops = case_link_ops;
     link_ops.context = p;
+    link_ops.up = plane_up;
     link_ops.beat = plane_beat;
     fw_net_set_link_ops(p->net, &link_ops);
     fw_store_seq_cst(&p->open, true);
@@ -155,13 +168,9 @@ static void write_beat(void *context, fw_beat *out)
     *out = (fw_beat){.slots = 3, .done = 77};
 }
 
-static sub *sub_start(const char *control_plane, const char *discovery)
+static void sub_register(sub *s, const char *control_plane, const char *discovery)
 {
     char error[256] = "";
-    sub *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    pthread_mutex_init(&s->lock, NULL);
-    s->hand = hand_open("sw1");
     fw_uplink_config config = {.worker_id = "sw1",
                                .control_plane = control_plane,
                                .discovery = discovery,
@@ -173,6 +182,15 @@ static sub *sub_start(const char *control_plane, const char *discovery)
     fw_uplink_ops ops = {.context = s, .changed = on_changed, .beat = write_beat};
     if (fw_uplink_start(&s->uplink, error, sizeof error, s->hand->net, &config, &ops) != 0)
         fail_msg("cannot start: %s", error);
+}
+
+static sub *sub_start(const char *control_plane, const char *discovery)
+{
+    sub *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    pthread_mutex_init(&s->lock, NULL);
+    s->hand = hand_open("sw1");
+    sub_register(s, control_plane, discovery);
     return s;
 }
 
@@ -279,6 +297,26 @@ static void a_lost_pipe_is_opened_again(void **state)
     plane_end(p);
 }
 
+/* Sent before our own end knows that it is up: there is a way back all the same. */
+static void tasks_may_come_at_once(void **state)
+{
+    (void)state;
+    plane *p = plane_begin(NATIVE);
+    fw_store_seq_cst(&p->eager, true);
+    sub *s = sub_under(p);
+    for (uint64_t round = 1; round <= 40; round++) {
+        assert_true(peer_comes_true(has_one_up, p));
+        end *e = newest(p);
+        expect_count(&e->results, 1);
+        assert_int_equal(fw_load_seq_cst(&e->down), 0);
+        fw_uplink_stop(s->uplink, FW_NS_PER_S);
+        sub_register(s, fw_net_address(p->net), NULL);
+        expect_some(&e->down);
+    }
+    sub_stop(s);
+    plane_end(p);
+}
+
 static void a_control_plane_that_restarts_is_found_again(void **state)
 {
     (void)state;
@@ -336,7 +374,7 @@ static void plain_registration(void **state)
     expect_state(s, FW_UPLINK_REGISTERED);
     expect_word(s, "Python");
     expect_count(&p->native, 1); /* it was offered */
-    fw_uplink_drain(s->uplink); /* it knows when this returns */
+    fw_uplink_drain(s->uplink);  /* it knows when this returns */
     assert_int_equal(fw_load_seq_cst(&p->inactive), 1);
     assert_int_equal(fw_load_seq_cst(&p->beats), 1);
     fw_net_stats stats;
@@ -563,6 +601,7 @@ int main(void)
         cmocka_unit_test(registers_beats_and_works),
         cmocka_unit_test(says_at_once_that_it_drains),
         cmocka_unit_test(a_lost_pipe_is_opened_again),
+        cmocka_unit_test(tasks_may_come_at_once),
         cmocka_unit_test(a_control_plane_that_restarts_is_found_again),
         cmocka_unit_test(C_174_falls_back_to_requests),
         cmocka_unit_test(plain_registration),
