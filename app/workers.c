@@ -40,7 +40,6 @@ static bool take_names(fw_unit *unit, const fw_native_offer *offer)
         const fw_name *name = fw_names_add(names, text);
         if (!name)
             continue;
-        fw_name_announce(name);
         unit->names[count++] = name->index;
     }
     qsort(unit->names, count, sizeof *unit->names, compare_names);
@@ -119,9 +118,9 @@ static const char *open_unit(fw_workers *workers, const fw_registration *r)
     fw_add_relaxed(&workers->units, 1);
     if (!unit->native) {
         fw_log(FW_LOG_INFO, "worker.up", "%s at %s: a Python subworker", unit->id, unit->address);
-        /* Relaxed: a hint for names that nobody has told. */
-        fw_add_relaxed(&workers->life->wildcards, 1);
         fw_unit_attach(unit);
+        /* Relaxed: a hint for names that nobody has told; there is a place for them. */
+        fw_add_relaxed(&workers->life->wildcards, 1);
     }
     return NULL;
 }
@@ -319,9 +318,10 @@ static bool show(void *context, const fw_worker_entry *entry)
         if (fw_load_relaxed(&unit->draining) && state == FW_WORKER_ACTIVE)
             view.state = fw_worker_state_name(FW_WORKER_DRAINING);
         add_places(&view, unit);
-    } else if (state == FW_WORKER_ACTIVE) {
-        view.state = fw_worker_state_name(FW_WORKER_STALE);
     }
+    /* Registered, and its pipes are not up, or not any more. */
+    if (state == FW_WORKER_ACTIVE && (!unit || fw_unit_place(unit) == 0))
+        view.state = fw_worker_state_name(FW_WORKER_STALE);
     return s->visit(s->context, &view);
 }
 

@@ -203,6 +203,18 @@ class Words(WordsCase):
         self.assertFalse(found.has_ended())
 
 
+class Local(Case):
+    def test_names_of_one_that_never_comes_up_are_unknown(self):
+        cp = self.plane("--threads", "1")
+        answer = json.loads(ask(cp.address(REGISTRATION), {
+            "subworker_id": "sw1", "address": "tcp://127.0.0.1:1", "status": "active",
+            "native": {"v": 1, "epoch": "run-1", "slots": 1, "tasks": ["only_there"],
+                       "pull": tcp(cp.ports.spare(0))}}))
+        self.assertEqual(answer["status"], "registered")
+        self.assert_failure(cp.run("only_there"), "Task only_there not found")
+        self.assert_success(cp.run("add", 1, 2), 3)
+
+
 class Blocked(Case):
     def test_C_174_our_subworker_falls_back_to_requests(self):
         """What the control plane tells of its own host leads nowhere from here."""
