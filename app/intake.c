@@ -101,9 +101,10 @@ static const fw_name *runnable(fw_lifecycle *life, fw_span text)
     const fw_name *name = fw_names_find(life->names, text);
     if (FW_LIKELY(name && name->entry))
         return name;
-    /* Relaxed: whoever comes or goes at this moment was early or late. */
-    if (name && fw_load_relaxed(&name->announced))
+    /* [name-announced] acquire: its tasks do not go to the own threads. */
+    if (name && fw_load_acquire(&name->announced))
         return name;
+    /* Relaxed: whoever comes or goes at this moment was early or late. */
     if (!life->waits && fw_load_relaxed(&life->wildcards) == 0)
         return NULL;
     return name ? name : fw_names_add(life->names, text);

@@ -39,8 +39,8 @@ const fw_name *fw_names_at(const fw_names *names, size_t index);
 /* A subworker knows it. Any thread. */
 static inline void fw_name_announce(const fw_name *name)
 {
-    /* Relaxed: a hint; the dispatcher has the last word. */
-    fw_store_relaxed(&((fw_name *)(uintptr_t)name)->announced, true);
+    /* [name-announced] release: tasks of it wait at the dispatcher. */
+    fw_store_release(&((fw_name *)(uintptr_t)name)->announced, true);
 }
 
 static inline fw_span fw_name_text(const fw_name *name)

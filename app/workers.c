@@ -85,6 +85,8 @@ static fw_unit *create_unit(fw_workers *workers, const fw_registration *r)
 /* Opens the wires; a native one is up when its link says so. In a read section. */
 static const char *open_unit(fw_workers *workers, const fw_registration *r)
 {
+    /* Before anybody may send tasks of its names: the own threads can't run them. */
+    fw_dispatch_begin(workers->engine);
     fw_unit *unit = create_unit(workers, r);
     if (!unit)
         return "no memory";

@@ -182,6 +182,9 @@ static void play(fw_dispatch *dispatch)
     bool closed = fw_dispatch_is_closed(dispatch);
     dispatch->more = false;
     dispatch->now_ns = 0;
+    /* Relaxed: whoever sets it calls after that. */
+    if (FW_UNLIKELY(fw_load_relaxed(&dispatch->wanted)))
+        fw_dispatch_engage(dispatch);
     fw_places_change(dispatch);
     fw_local_learn(dispatch);
     fw_holds_collect(dispatch);
@@ -260,6 +263,18 @@ void fw_dispatch_enqueue(fw_engine *engine, fw_prio level, fw_task *const *tasks
         return;
     fw_overflow_push(&dispatch->inbox[level], (fw_work_node *const *)(const void *)tasks, count);
     fw_dispatch_pump(dispatch);
+}
+
+void fw_dispatch_begin(fw_engine *engine)
+{
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
+    /* Relaxed: the call orders it. */
+    fw_store_relaxed(&dispatch->wanted, true);
+    while (!fw_engine_dispatches(engine)) {
+        fw_dispatch_pump(dispatch);
+        if (!fw_engine_dispatches(engine))
+            sched_yield();
+    }
 }
 
 void fw_dispatch_flush(fw_engine *engine)

@@ -80,6 +80,10 @@ typedef struct fw_place_config {
 /* A place comes. 0 and its number (1 to FW_PLACES_MAX), or -FW_EINVAL, -FW_EFULL, -FW_ENOMEM. Any
  * thread. */
 int fw_dispatch_attach(fw_engine *engine, uint32_t *place, const fw_place_config *config);
+/* From its return on tasks wait at the dispatcher, also such as the own pool can't run; the first
+ * place that comes does the same, but later. Before the first of them is queued. Any thread; may
+ * wait a moment for who has the duty. */
+void fw_dispatch_begin(fw_engine *engine);
 /* It takes nothing new (drain), or takes again; what it has in hand stays. Any thread. */
 void fw_dispatch_pause(fw_engine *engine, uint32_t place, bool paused);
 /* It is lost or leaves: what it has in hand is asked about (`lost`), then `gone`. Any thread. */

@@ -161,7 +161,7 @@ struct fw_dispatch {
     _Alignas(FW_APART) fw_atomic(fw_hold *) back;
     _Alignas(FW_APART) fw_atomic(fw_place *) changed;
     fw_atomic(uint32_t) attach_hint;
-    fw_atomic(bool) closed, names_wanted;
+    fw_atomic(bool) closed, names_wanted, wanted;
     fw_atomic(uint64_t) local_wanted[FW_NAMES_MAX / 64];
     fw_atomic(uint64_t) late;
     fw_atomic(size_t) dead; /* tasks that ended while they waited, since the last sweep */
