@@ -208,6 +208,7 @@ class UnderPython(PythonPlaneCase):
             client = harness.Client(discovery_address=tcp(self.cp.ports.discovery))
             await client.start()
             try:
+                await harness.until(lambda: client.workers, "it knows its control plane")
                 return await client.submit_task("add", args=(40, 2))
             finally:
                 client.stop()
