@@ -6,6 +6,7 @@
 
 #include "app/local_subworkers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/exposure.h"
@@ -145,6 +146,9 @@ int fw_control_plane_run(const fw_settings *settings)
 {
     static fw_control_plane plane;
     plane = (fw_control_plane){.web = NULL};
+    /* Subworkers of our own inherit it, wherever we have it from. There are no threads yet. */
+    if (settings->local_subworkers > 0 && settings->token)
+        setenv("FASTWORKER_TOKEN", settings->token, 1);
     int rc = fw_house_begin(&plane.house, settings, runs_tasks(settings));
     if (rc == 0)
         rc = fw_exposure_check_control_plane(settings);

@@ -169,6 +169,14 @@ class OwnSubworkers(Case):
         self.local(cp, 2)
         self.assertFalse(cp.has_ended())
 
+    def test_they_know_the_token(self):
+        with open(self.path("token"), "w", encoding="ascii") as stream:
+            stream.write("a secret\n")
+        cp = self.plane("--local-subworkers", "1", "--threads", "1", "--token-file",
+                        self.path("token"), gui=False)
+        wait_until(lambda: "event=worker.up" in cp.text(), "its subworker is up")
+        self.assert_success(cp.run("add", 1, 2), 3)
+
     def test_a_task_that_kills_its_process(self):
         cp = self.plane("--local-subworkers", "1", "--threads", "1")
         self.local(cp, 1)
