@@ -100,9 +100,6 @@ static int attach_place(fw_unit *unit)
     fw_store_release(&unit->attached_as, unit->place);
     /* [unit-place] release: the unit, to who cancels. */
     fw_store_release(&workers->by_place[unit->place], unit);
-    /* Not before: a task whose name nobody has would be run here. */
-    for (size_t i = 0; i < unit->name_count; i++)
-        fw_name_announce(fw_names_at(workers->life->names, unit->names[i]));
     return 0;
 }
 

@@ -40,6 +40,7 @@ static bool take_names(fw_unit *unit, const fw_native_offer *offer)
         const fw_name *name = fw_names_add(names, text);
         if (!name)
             continue;
+        fw_name_announce(name);
         unit->names[count++] = name->index;
     }
     qsort(unit->names, count, sizeof *unit->names, compare_names);
@@ -120,9 +121,9 @@ static const char *open_unit(fw_workers *workers, const fw_registration *r)
     fw_add_relaxed(&workers->units, 1);
     if (!unit->native) {
         fw_log(FW_LOG_INFO, "worker.up", "%s at %s: a Python subworker", unit->id, unit->address);
-        fw_unit_attach(unit);
-        /* Relaxed: a hint for names that nobody has told; there is a place for them. */
+        /* Relaxed: a hint for names that nobody has told. */
         fw_add_relaxed(&workers->life->wildcards, 1);
+        fw_unit_attach(unit);
     }
     return NULL;
 }

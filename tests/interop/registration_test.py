@@ -204,15 +204,17 @@ class Words(WordsCase):
 
 
 class Local(Case):
-    def test_names_of_one_that_never_comes_up_are_unknown(self):
+    def test_tasks_wait_for_one_that_has_not_come_up(self):
         cp = self.plane("--threads", "1")
         answer = json.loads(ask(cp.address(REGISTRATION), {
             "subworker_id": "sw1", "address": "tcp://127.0.0.1:1", "status": "active",
             "native": {"v": 1, "epoch": "run-1", "slots": 1, "tasks": ["only_there"],
                        "pull": tcp(cp.ports.spare(0))}}))
         self.assertEqual(answer["status"], "registered")
-        self.assert_failure(cp.run("only_there"), "Task only_there not found")
+        self.assertEqual(cp.workers()["sw1"]["state"], "stale")
+        asked = cp.begin(task("only_there"))
         self.assert_success(cp.run("add", 1, 2), 3)
+        self.assertFalse(asked.has_answer())
 
 
 class Blocked(Case):
