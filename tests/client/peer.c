@@ -193,7 +193,7 @@ static void begin(peer *p)
 {
     unsigned none = p->discovery;
     for (int tries = 0; !listen_row(p); tries++) {
-        FW_ASSERT(tries < 100);
+        FW_ASSERT(tries < 1000);
         p->base = 0;
     }
     p->listeners[PEER_BUS] = listen_at(&none);
