@@ -5,22 +5,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "app/manage_text.h"
 #include "base/clock.h"
 #include "engine/dispatch.h"
 #include "engine/limits.h"
 
 static const double pause_max_s = 366 * 86400.0;
-
-static bool is(fw_span text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
-}
-
-static void fail(fw_buffer *out, const char *code, const char *text)
-{
-    fw_buffer_format(out, "{\"status\": \"error\", \"error\": \"%s\", \"code\": \"%s\"}", text,
-                     code);
-}
 
 static bool has(fw_json request, const char *key)
 {
@@ -100,14 +90,14 @@ static const fw_name *name_of(fw_lifecycle *life, fw_json request, bool add, fw_
     char text[FW_NAME_MAX + 1];
     fw_span span;
     if (!fw_json_string(fw_json_get(request, "task"), text, sizeof text, &span) || span.len == 0) {
-        fail(out, "invalid", "task: the name of a task is wanted");
+        fw_manage_fail(out, "invalid", "task: the name of a task is wanted");
         return NULL;
     }
     const fw_name *name = add ? fw_names_add(life->names, span) : fw_names_find(life->names, span);
     if (!name && add)
-        fail(out, "invalid", "task: too long, or there are too many names");
+        fw_manage_fail(out, "invalid", "task: too long, or there are too many names");
     else if (!name)
-        fail(out, "unknown", "no such task");
+        fw_manage_fail(out, "unknown", "no such task");
     return name;
 }
 
@@ -149,14 +139,15 @@ static void set_limit(fw_lifecycle *life, fw_json request, fw_buffer *out)
         view.burst = 0;
     if (!read_count(request, "max_running", &view.max_running) ||
         !read_count(request, "burst", &view.burst) || !read_rate(request, &view.rate_per_s)) {
-        fail(out, "invalid", "max_running and burst: counts; rate: a number of starts a second");
+        fw_manage_fail(out, "invalid",
+                       "max_running and burst: counts; rate: a number of starts a second");
         return;
     }
     int rc = fw_limit_set(life->engine, name->index, view.max_running, view.rate_per_s, view.burst);
     if (rc < 0) {
-        fail(out, "invalid",
-             rc == -FW_ENOMEM ? "out of memory"
-                              : "rate: 0, or from 0.000001 to 1000000000 a second");
+        fw_manage_fail(out, "invalid",
+                       rc == -FW_ENOMEM ? "out of memory"
+                                        : "rate: 0, or from 0.000001 to 1000000000 a second");
         return;
     }
     fw_limit_view now = {.name = name->index};
@@ -194,7 +185,7 @@ static bool choose(fw_lifecycle *life, fw_json request, bool pause, choice *c, f
     if (has(request, "all") && !fw_json_bool(fw_json_get(request, "all"), &all))
         all = false;
     if (has(request, "task") + has(request, "priority") + all != 1) {
-        fail(out, "invalid", "one of task, priority and all is wanted");
+        fw_manage_fail(out, "invalid", "one of task, priority and all is wanted");
         return false;
     }
     c->key = all ? "all" : has(request, "task") ? "task" : "priority";
@@ -212,9 +203,9 @@ static bool choose(fw_lifecycle *life, fw_json request, bool pause, choice *c, f
     c->scope = FW_PAUSE_LEVEL;
     bool known = fw_json_string(fw_json_get(request, "priority"), text, sizeof text, &word);
     for (c->which = 0; known && c->which < FW_LEVELS; c->which++)
-        if (is(word, fw_prio_name((fw_prio)c->which)))
+        if (fw_text_is(word, fw_prio_name((fw_prio)c->which)))
             return true;
-    fail(out, "invalid", "priority: critical, high, normal or low");
+    fw_manage_fail(out, "invalid", "priority: critical, high, normal or low");
     return false;
 }
 
@@ -225,11 +216,11 @@ static void set_pause(fw_lifecycle *life, fw_json request, bool pause, fw_buffer
     if (!choose(life, request, pause, &c, out))
         return;
     if (pause && !read_end(request, &until_ns)) {
-        fail(out, "invalid", "for_seconds: more than 0, and at most a year");
+        fw_manage_fail(out, "invalid", "for_seconds: more than 0, and at most a year");
         return;
     }
     if (fw_limit_pause(life->engine, c.scope, c.which, until_ns) < 0) {
-        fail(out, "invalid", "out of memory");
+        fw_manage_fail(out, "invalid", "out of memory");
         return;
     }
     fw_buffer_format(out, "{\"%s\": ", c.key);
@@ -241,12 +232,12 @@ static void set_pause(fw_lifecycle *life, fw_json request, bool pause, fw_buffer
 
 bool fw_limits_answer(fw_lifecycle *life, fw_span action, fw_json request, fw_buffer *out)
 {
-    if (is(action, "limits"))
+    if (fw_text_is(action, "limits"))
         write_limits(life, out);
-    else if (is(action, "limit_set"))
+    else if (fw_text_is(action, "limit_set"))
         set_limit(life, request, out);
-    else if (is(action, "pause") || is(action, "resume_queue"))
-        set_pause(life, request, is(action, "pause"), out);
+    else if (fw_text_is(action, "pause") || fw_text_is(action, "resume_queue"))
+        set_pause(life, request, fw_text_is(action, "pause"), out);
     else
         return false;
     return true;

@@ -5,25 +5,10 @@
 #include <string.h>
 
 #include "app/limits.h"
+#include "app/manage_text.h"
 #include "app/schedule_manage.h"
 #include "base/clock.h"
 #include "net/registry.h"
-
-static fw_span text_span(const char *text)
-{
-    return (fw_span){text, strlen(text)};
-}
-
-static bool is(fw_span text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
-}
-
-static void fail(fw_buffer *out, const char *code, const char *text)
-{
-    fw_buffer_format(out, "{\"status\": \"error\", \"error\": \"%s\", \"code\": \"%s\"}", text,
-                     code);
-}
 
 typedef struct listing {
     fw_buffer *out;
@@ -35,11 +20,11 @@ static bool list_worker(void *context, const fw_worker_view *w)
     listing *l = context;
     fw_buffer_text(l->out, l->any ? ", {\"id\": " : "{\"id\": ");
     l->any = true;
-    fw_buffer_json_string(l->out, text_span(w->id));
+    fw_buffer_json_string(l->out, fw_text_span(w->id));
     fw_buffer_text(l->out, ", \"address\": ");
-    fw_buffer_json_string(l->out, text_span(w->address));
+    fw_buffer_json_string(l->out, fw_text_span(w->address));
     fw_buffer_text(l->out, ", \"software\": ");
-    fw_buffer_json_string(l->out, text_span(w->software));
+    fw_buffer_json_string(l->out, fw_text_span(w->software));
     fw_buffer_format(l->out,
                      ", \"state\": \"%s\", \"native\": %s, \"slots\": %u, \"in_hand\": %u, "
                      "\"window\": %u, \"tasks\": %zu, \"seen_seconds\": %.1f, "
@@ -57,11 +42,11 @@ static void drain(fw_workers *workers, fw_json request, bool drain, fw_buffer *o
     fw_span worker;
     fw_json value = fw_json_get(request, "worker");
     if (!fw_json_string(value, id, sizeof id, &worker) || worker.len == 0) {
-        fail(out, "invalid", "worker: a subworker's id is wanted");
+        fw_manage_fail(out, "invalid", "worker: a subworker's id is wanted");
         return;
     }
     if (fw_workers_drain(workers, worker, drain) < 0) {
-        fail(out, "unknown", "no such subworker is connected");
+        fw_manage_fail(out, "unknown", "no such subworker is connected");
         return;
     }
     fw_buffer_text(out, "{\"worker\": ");
@@ -104,7 +89,7 @@ static void write_dead(fw_lifecycle *life, fw_json request, fw_buffer *out)
     burial b = {.out = out};
     if (fw_json_get(request, "limit").type != FW_JSON_INVALID &&
         (!fw_json_int(fw_json_get(request, "limit"), &limit) || limit < 0)) {
-        fail(out, "invalid", "limit: a count is wanted");
+        fw_manage_fail(out, "invalid", "limit: a count is wanted");
         return;
     }
     b.limit = (size_t)limit;
@@ -127,7 +112,7 @@ static void change_dead(fw_lifecycle *life, fw_json request, bool again, fw_buff
     fw_span id;
     size_t done = 0, missing = 0;
     if (ids.type != FW_JSON_ARRAY) {
-        fail(out, "invalid", "task_ids: an array of ids is wanted");
+        fw_manage_fail(out, "invalid", "task_ids: an array of ids is wanted");
         return;
     }
     fw_buffer_text(out, "{\"done\": [");
@@ -153,21 +138,22 @@ static void change_dead(fw_lifecycle *life, fw_json request, bool again, fw_buff
 void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span text, fw_buffer *out)
 {
     fw_json request = fw_json_parse(text);
-    if (is(action, "workers")) {
+    if (fw_text_is(action, "workers")) {
         listing l = {out, false};
         fw_buffer_text(out, "{\"workers\": [");
         fw_workers_each(life->workers, list_worker, &l);
         fw_buffer_text(out, "]}");
-    } else if (is(action, "drain") || is(action, "resume")) {
-        drain(life->workers, request, is(action, "drain"), out);
-    } else if (is(action, "dead")) {
+    } else if (fw_text_is(action, "drain") || fw_text_is(action, "resume")) {
+        drain(life->workers, request, fw_text_is(action, "drain"), out);
+    } else if (fw_text_is(action, "dead")) {
         write_dead(life, request, out);
-    } else if (is(action, "dead_retry") || is(action, "dead_delete")) {
-        change_dead(life, request, is(action, "dead_retry"), out);
+    } else if (fw_text_is(action, "dead_retry") || fw_text_is(action, "dead_delete")) {
+        change_dead(life, request, fw_text_is(action, "dead_retry"), out);
     } else if (!fw_limits_answer(life, action, request, out) &&
                !fw_schedule_manage(life->schedules, action, request, out)) {
-        fail(out, "invalid",
-             "action: workers, drain, resume, dead, dead_retry, dead_delete, limits, limit_set, "
-             "pause, resume_queue, schedules or schedule_... (docs/PROTOCOL.md)");
+        fw_manage_fail(
+            out, "invalid",
+            "action: workers, drain, resume, dead, dead_retry, dead_delete, limits, limit_set, "
+            "pause, resume_queue, schedules or schedule_... (docs/PROTOCOL.md)");
     }
 }

@@ -6,26 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/manage_text.h"
 #include "base/clock.h"
 
 enum { TEXT_MAX = 1024 };
-
-static fw_span text_span(const char *text)
-{
-    return (fw_span){text, strlen(text)};
-}
-
-static bool is(fw_span text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
-}
-
-static void fail(fw_buffer *out, const char *code, const char *text)
-{
-    fw_buffer_text(out, "{\"status\": \"error\", \"error\": ");
-    fw_buffer_json_string(out, text_span(text));
-    fw_buffer_format(out, ", \"code\": \"%s\"}", code);
-}
 
 /* --- showing --- */
 
@@ -38,7 +22,7 @@ static void add_text(fw_buffer *out, const char *key, const char *text)
 {
     fw_buffer_format(out, "\"%s\": ", key);
     if (text && text[0])
-        fw_buffer_json_string(out, text_span(text));
+        fw_buffer_json_string(out, fw_text_span(text));
     else
         fw_buffer_text(out, "null");
     fw_buffer_text(out, ", ");
@@ -67,7 +51,7 @@ static void add_runs(fw_buffer *out, const fw_schedule_view *view)
         add_time(out, "ended_unix", run->ended_ns);
         fw_buffer_text(out, "\"error\": ");
         if (run->error[0])
-            fw_buffer_json_string(out, text_span(run->error));
+            fw_buffer_json_string(out, fw_text_span(run->error));
         else
             fw_buffer_text(out, "null");
         fw_buffer_text(out, "}");
@@ -113,7 +97,7 @@ static void list(fw_schedules *schedules, fw_span name, fw_buffer *out)
         return;
     }
     out->len = before;
-    fail(out, "unknown", "no schedule has that name");
+    fw_manage_fail(out, "unknown", "no schedule has that name");
 }
 
 /* --- putting --- */
@@ -234,12 +218,12 @@ static void put(fw_schedules *schedules, fw_json object, fw_buffer *out)
     while (!r.wrong && fw_json_next_member(&cursor, &key, &value))
         r.wrong = read_member(&r, key, value);
     if (r.wrong) {
-        fail(out, "invalid", r.wrong);
+        fw_manage_fail(out, "invalid", r.wrong);
         return;
     }
     int rc = fw_schedules_put(schedules, error, sizeof error, &r.plan, fw_wall_ns());
     if (rc < 0) {
-        fail(out, "invalid", error);
+        fw_manage_fail(out, "invalid", error);
         return;
     }
     fw_buffer_text(out, "{\"name\": ");
@@ -255,7 +239,7 @@ static void trigger(fw_schedules *schedules, fw_span name, fw_buffer *out)
     fw_key key = {0, 0};
     const char *outcome = fw_schedules_trigger(schedules, &key, name, fw_wall_ns());
     if (!outcome) {
-        fail(out, "unknown", "no schedule has that name");
+        fw_manage_fail(out, "unknown", "no schedule has that name");
         return;
     }
     fw_buffer_text(out, "{\"name\": ");
@@ -287,7 +271,7 @@ static void backfill(fw_schedules *schedules, fw_span name, fw_json object, fw_b
     int64_t first_ns, last_ns;
     if (!read_time(schedules, name, fw_json_get(object, "from"), &first_ns) ||
         !read_time(schedules, name, fw_json_get(object, "to"), &last_ns)) {
-        fail(out, "invalid", "from, to: times are wanted, as text or Unix seconds");
+        fw_manage_fail(out, "invalid", "from, to: times are wanted, as text or Unix seconds");
         return;
     }
     int count = fw_schedules_backfill(schedules, name, first_ns, last_ns);
@@ -296,7 +280,7 @@ static void backfill(fw_schedules *schedules, fw_span name, fw_json object, fw_b
                  count == -FW_EFULL ? "more than %d runs would wait"
                                     : "it has no times between these",
                  FW_SCHEDULE_WAITING_MAX);
-        fail(out, count == -FW_EUNKNOWN ? "unknown" : "invalid", error);
+        fw_manage_fail(out, count == -FW_EUNKNOWN ? "unknown" : "invalid", error);
         return;
     }
     fw_buffer_text(out, "{\"name\": ");
@@ -307,7 +291,7 @@ static void backfill(fw_schedules *schedules, fw_span name, fw_json object, fw_b
 static void tell_outcome(fw_buffer *out, fw_span name, bool known, const char *outcome)
 {
     if (!known) {
-        fail(out, "unknown", "no schedule has that name");
+        fw_manage_fail(out, "unknown", "no schedule has that name");
         return;
     }
     fw_buffer_text(out, "{\"name\": ");
@@ -321,24 +305,24 @@ bool fw_schedule_manage(fw_schedules *schedules, fw_span action, fw_json object,
     fw_span name = {0};
     bool named =
         fw_json_string(fw_json_get(object, "name"), buffer, sizeof buffer, &name) && name.len > 0;
-    if (is(action, "schedules"))
+    if (fw_text_is(action, "schedules"))
         list(schedules, name, out);
-    else if (is(action, "schedule_put"))
+    else if (fw_text_is(action, "schedule_put"))
         put(schedules, object, out);
     else if (action.len < 9 || memcmp(action.ptr, "schedule_", 9) != 0)
         return false;
     else if (!named)
-        fail(out, "invalid", "name: the name of a schedule is wanted");
-    else if (is(action, "schedule_delete"))
+        fw_manage_fail(out, "invalid", "name: the name of a schedule is wanted");
+    else if (fw_text_is(action, "schedule_delete"))
         tell_outcome(out, name, fw_schedules_delete(schedules, name), "deleted");
-    else if (is(action, "schedule_pause"))
+    else if (fw_text_is(action, "schedule_pause"))
         tell_outcome(out, name, fw_schedules_pause(schedules, name, true, fw_wall_ns()), "paused");
-    else if (is(action, "schedule_resume"))
+    else if (fw_text_is(action, "schedule_resume"))
         tell_outcome(out, name, fw_schedules_pause(schedules, name, false, fw_wall_ns()),
                      "resumed");
-    else if (is(action, "schedule_trigger"))
+    else if (fw_text_is(action, "schedule_trigger"))
         trigger(schedules, name, out);
-    else if (is(action, "schedule_backfill"))
+    else if (fw_text_is(action, "schedule_backfill"))
         backfill(schedules, name, object, out);
     else
         return false;

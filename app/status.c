@@ -9,16 +9,12 @@
 
 #include "app/control_plane.h"
 #include "app/long_poll.h"
+#include "app/manage_text.h"
 #include "app/record.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/rcu.h"
 #include "engine/dispatch.h"
-
-static fw_span text_span(const char *text)
-{
-    return (fw_span){text, strlen(text)};
-}
 
 /* A naive local datetime as upstream's API writes it, or null. */
 static void add_time(fw_buffer *out, int64_t wall_ns)
@@ -43,13 +39,13 @@ static void write_status(void *context, fw_buffer *out)
     fw_engine_snapshot(plane->house.engine, &engine);
     fw_cache_snapshot(plane->house.cache, &cache);
     fw_buffer_text(out, "{\"worker_id\": ");
-    fw_buffer_json_string(out, text_span(plane->house.settings->worker_id));
+    fw_buffer_json_string(out, fw_text_span(plane->house.settings->worker_id));
     /* Relaxed: a flag to be shown. */
     fw_buffer_format(out, ", \"running\": %s, \"base_address\": ",
                      fw_load_relaxed(&plane->house.draining) ? "false" : "true");
-    fw_buffer_json_string(out, text_span(plane->house.settings->base_address));
+    fw_buffer_json_string(out, fw_text_span(plane->house.settings->base_address));
     fw_buffer_text(out, ", \"discovery_address\": ");
-    fw_buffer_json_string(out, text_span(plane->house.settings->discovery_address));
+    fw_buffer_json_string(out, fw_text_span(plane->house.settings->discovery_address));
     fw_buffer_format(out, ", \"uptime_seconds\": %.6f",
                      (double)(fw_now_ns() - plane->house.started_ns) / 1e9);
     size_t total, active;
@@ -79,9 +75,9 @@ static bool write_worker(void *context, const fw_worker_view *worker)
     bool active = strcmp(worker->state, "active") == 0;
     list->count++;
     fw_buffer_text(out, ", {\"id\": ");
-    fw_buffer_json_string(out, text_span(worker->id));
+    fw_buffer_json_string(out, fw_text_span(worker->id));
     fw_buffer_text(out, ", \"address\": ");
-    fw_buffer_json_string(out, text_span(worker->address));
+    fw_buffer_json_string(out, fw_text_span(worker->address));
     fw_buffer_format(out, ", \"status\": \"%s\", \"load\": %u, \"last_seen\": ",
                      active ? "active" : "inactive", worker->in_hand);
     add_time(out, worker->last_seen_wall_ns);
@@ -94,7 +90,7 @@ static bool write_worker(void *context, const fw_worker_view *worker)
         ", \"returned\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"software\": ",
         worker->state, worker->native ? "true" : "false", worker->slots, worker->window,
         worker->names, worker->given, worker->ended, worker->returned, worker->lost);
-    fw_buffer_json_string(out, text_span(worker->software));
+    fw_buffer_json_string(out, fw_text_span(worker->software));
     fw_buffer_text(out, "}");
     return true;
 }
@@ -105,9 +101,9 @@ static void write_workers(void *context, fw_buffer *out)
     fw_engine_stats engine;
     fw_engine_snapshot(plane->house.engine, &engine);
     fw_buffer_text(out, "{\"workers\": [{\"id\": ");
-    fw_buffer_json_string(out, text_span(plane->house.settings->worker_id));
+    fw_buffer_json_string(out, fw_text_span(plane->house.settings->worker_id));
     fw_buffer_text(out, ", \"address\": ");
-    fw_buffer_json_string(out, text_span(fw_net_address(plane->house.net)));
+    fw_buffer_json_string(out, fw_text_span(fw_net_address(plane->house.net)));
     fw_buffer_format(out,
                      ", \"status\": \"active\", \"load\": %zu, \"last_seen\": ", engine.running);
     add_time(out, fw_wall_ns());
@@ -279,10 +275,10 @@ static void write_registered(void *context, fw_buffer *out)
         fw_buffer_json_string(out, fw_name_text(name));
         fw_buffer_text(out, ", \"module\": ");
         fw_buffer_json_string(out,
-                              text_span(name->entry ? name->entry->module->name : "subworker"));
+                              fw_text_span(name->entry ? name->entry->module->name : "subworker"));
         fw_buffer_text(out, ", \"doc\": ");
         if (doc)
-            fw_buffer_json_string(out, text_span(doc));
+            fw_buffer_json_string(out, fw_text_span(doc));
         else
             fw_buffer_text(out, "null");
         fw_buffer_text(out, "}");

@@ -78,6 +78,14 @@ static void refuse_size(fw_unit *unit, const fw_assignment *item, size_t most)
     fw_net_flush(unit->workers->life->net);
 }
 
+/* It could not be sent: to be given out again. */
+static void take_back(fw_unit *unit, uint64_t lease)
+{
+    fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->place, lease);
+    if (task)
+        fw_dispatch_return(unit->workers->engine, task, lease, false);
+}
+
 static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
 {
     fw_assignment items[SEND_MAX];
@@ -93,12 +101,9 @@ static void send_native(fw_unit *unit, const fw_handout *handouts, size_t count)
                 n++;
         }
         size_t sent = n > 0 ? fw_link_assign(unit->link, items, n) : 0;
-        for (size_t i = sent; i < n; i++) {
-            /* The link is down, and its place will be detached; or there is no memory now. */
-            fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->place, items[i].lease);
-            if (task)
-                fw_dispatch_return(unit->workers->engine, task, items[i].lease, false);
-        }
+        /* The link is down, and its place will be detached; or there is no memory now. */
+        for (size_t i = sent; i < n; i++)
+            take_back(unit, items[i].lease);
     }
 }
 
@@ -118,11 +123,8 @@ static void send_python(fw_unit *unit, const fw_handout *handouts, size_t count)
     for (size_t i = 0; i < count; i++) {
         char id[FW_UUID_TEXT];
         fw_assignment item = assignment_of(unit->workers, &handouts[i], id);
-        if (send_to_a_port(unit, &item))
-            continue;
-        fw_task *task = fw_dispatch_claim(unit->workers->engine, unit->place, handouts[i].lease);
-        if (task)
-            fw_dispatch_return(unit->workers->engine, task, handouts[i].lease, false);
+        if (!send_to_a_port(unit, &item))
+            take_back(unit, handouts[i].lease);
     }
 }
 

@@ -63,7 +63,7 @@ struct fw_workers {
     fw_atomic(fw_unit *) by_place[FW_PLACES_MAX + 1];
     fw_atomic(bool) open, closing;
     /* Relaxed counts. */
-    fw_atomic(uint64_t) units, downs, recalls, expired;
+    fw_atomic(uint64_t) downs, recalls, expired;
 };
 
 /* unit.c. In a read section, or under the lock. */

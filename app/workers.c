@@ -117,8 +117,6 @@ static const char *open_unit(fw_workers *workers, const fw_registration *r)
         fw_unit_free(unit);
         return "address: not one that can be dialed";
     }
-    /* Relaxed: a count. */
-    fw_add_relaxed(&workers->units, 1);
     if (!unit->native) {
         fw_log(FW_LOG_INFO, "worker.up", "%s at %s: a Python subworker", unit->id, unit->address);
         /* Relaxed: a hint for names that nobody has told. */
