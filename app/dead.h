@@ -25,7 +25,7 @@ typedef struct fw_dead_config {
 typedef struct fw_dead_task {
     fw_key key;
     fw_span id; /* text */
-    fw_span name, args, kwargs, callback, error;
+    fw_span name, args, kwargs, callback, options, error;
     uint8_t level; /* fw_prio */
     unsigned attempts, losses;
     int32_t max_retries; /* after the first run, when it was submitted last */

@@ -352,6 +352,7 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
         .args = fw_record_args(task),
         .kwargs = fw_record_kwargs(task),
         .callback = item->callback,
+        .options = fw_record_options(task),
         .error = item->error,
         .level = task->level,
         .attempts = item->attempt,

@@ -7,6 +7,7 @@
  * accepted tasks has to be written for durability; accept_chunk marks it. SPDX-License-Identifier:
  * Apache-2.0 */
 #include "app/lifecycle_parts.h"
+#include "app/task_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,11 +121,25 @@ static bool is_known(fw_lifecycle *life, const chunk *c, const fw_submission *s,
            item->attempt > s->retry_count;
 }
 
+/* Options that nobody understands are not a wish that is silently lost. What comes under a lease
+ * was looked at by who gave it. */
+static bool options_fit(const fw_submission *s, char error[FW_TASK_OPTIONS_ERROR])
+{
+    fw_task_options options;
+    return FW_LIKELY(s->options.len == 0) || s->reply.form == FW_REPLY_LEASE ||
+           fw_task_options_read(&options, s->options, error);
+}
+
 /* One request. The caller is in a read section. */
 static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
 {
     const fw_submission *s = &c->items[i];
     fw_cache_item item;
+    char error[FW_TASK_OPTIONS_ERROR];
+    if (FW_UNLIKELY(!options_fit(s, error))) {
+        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_MALFORMED, error);
+        return FATE_ENDED;
+    }
     const fw_name *name = runnable(life, s->name);
     if (!name) {
         if (spare)
@@ -262,6 +277,7 @@ static void submit_again(void *context, const fw_dead_task *dead)
         .args = dead->args,
         .kwargs = dead->kwargs,
         .callback = dead->callback,
+        .options = dead->options,
         .timeout_ns = dead->timeout_ns,
         /* Runs are counted on: a subworker may still know the earlier ones. */
         .retry_count = (int32_t)dead->attempts,
@@ -291,6 +307,15 @@ bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key)
     return life->dead && fw_dead_take(life->dead, key, submit_again, &r) && r.done;
 }
 
+static bool all_options_fit(const fw_submission *items, size_t count,
+                            char error[FW_TASK_OPTIONS_ERROR])
+{
+    for (size_t i = 0; i < count; i++)
+        if (!options_fit(&items[i], error))
+            return false;
+    return true;
+}
+
 /* Memory for all, or for none. */
 static bool reserve_all(fw_lifecycle *life, const fw_submission *items, size_t count,
                         fw_task **spares)
@@ -312,7 +337,10 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
     fw_lifecycle *life = context;
     fw_task **spares = calloc(count ? count : 1, sizeof *spares);
     fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
-    if (!spares || !ids || !reserve_all(life, items, count, spares)) {
+    char error[FW_TASK_OPTIONS_ERROR];
+    if (!all_options_fit(items, count, error))
+        fw_net_answer_batch(life->net, reply, NULL, 0, error);
+    else if (!spares || !ids || !reserve_all(life, items, count, spares)) {
         fw_net_answer_batch(life->net, reply, NULL, 0, "the queue is full, try again later");
     } else {
         accept_all(life, items, count, spares);

@@ -10,7 +10,7 @@ _Static_assert(sizeof(fw_record) % 8 == 0, "extras follow at once");
 static bool has_extras(const fw_submission *s)
 {
     return s->eta_wall_ns != 0 || s->result_ttl_ns != 0 || s->retry_count != 0 ||
-           s->max_retries != 0;
+           s->max_retries != 0 || s->options.len != 0;
 }
 
 /* Spelled-out defaults need no bytes. */
@@ -28,7 +28,7 @@ size_t fw_record_size(const fw_submission *s)
 {
     return sizeof(fw_record) + (has_extras(s) ? sizeof(fw_record_extras) : 0) +
            stored_len(s->args, "[]") + stored_len(s->kwargs, "{}") + s->callback.len +
-           stored_id_len(s);
+           stored_id_len(s) + s->options.len;
 }
 
 fw_record *fw_record_of(fw_task *task)
@@ -77,7 +77,8 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
                                    at_most_retries(s->max_retries),
                                    s->retry_delay_s,
                                    s->retry_backoff,
-                                   s->retry_backoff_max_s};
+                                   s->retry_backoff_max_s,
+                                   (uint32_t)s->options.len};
         memcpy(task->payload + sizeof *record, &extras, sizeof extras);
     }
     char *at = texts_of(task);
@@ -85,6 +86,7 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
     at = put(at, s->kwargs.ptr, record->kwargs_len);
     at = put(at, s->callback.ptr, record->callback_len);
     at = put(at, s->id.ptr, record->id_len);
+    at = put(at, s->options.ptr, s->options.len);
     FW_ASSERT(at <= (char *)task->payload + task->payload_bytes);
     task->key = s->key;
     task->level = s->level;
@@ -113,6 +115,17 @@ fw_span fw_record_callback(fw_task *task)
 {
     const fw_record *record = fw_record_of(task);
     return (fw_span){texts_of(task) + record->args_len + record->kwargs_len, record->callback_len};
+}
+
+fw_span fw_record_options(fw_task *task)
+{
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    if (!extras || extras->options_len == 0)
+        return (fw_span){NULL, 0};
+    const fw_record *record = fw_record_of(task);
+    size_t before =
+        (size_t)record->args_len + record->kwargs_len + record->callback_len + record->id_len;
+    return (fw_span){texts_of(task) + before, extras->options_len};
 }
 
 fw_span fw_record_id(fw_task *task, char buffer[FW_UUID_TEXT])

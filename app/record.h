@@ -2,8 +2,8 @@
  *
  * The engine keeps the bytes and does not look. A record is written once, before the task is
  * admitted, and read only afterwards; further askers hang on the task's waiter list (app/waiters).
- * Layout: the fixed part, then the extras if any, then args, kwargs, callback and (for ids that are
- * no UUID) the id, back to back. SPDX-License-Identifier: Apache-2.0 */
+ * Layout: the fixed part, then the extras if any, then args, kwargs, callback, (for ids that are no
+ * UUID) the id, and the options, back to back. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_APP_RECORD_H
 #define FW_APP_RECORD_H
 
@@ -16,6 +16,7 @@ typedef struct fw_record_extras {
     int64_t eta_wall_ns, result_ttl_ns;
     int32_t retry_count, max_retries;
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
+    uint32_t options_len; /* 0: none */
 } fw_record_extras;
 
 /* In the flags of a reply of form FW_REPLY_NONE: a schedule is told the end (app/schedules). */
@@ -49,6 +50,7 @@ static inline bool fw_record_is_scheduled(fw_task *task)
 fw_span fw_record_args(fw_task *task);
 fw_span fw_record_kwargs(fw_task *task);
 fw_span fw_record_callback(fw_task *task);
+fw_span fw_record_options(fw_task *task); /* empty: none */
 /* The id as text; buffer holds it when it has to be made from the key. */
 fw_span fw_record_id(fw_task *task, char buffer[FW_UUID_TEXT]);
 /* NULL: all defaults. */

@@ -43,6 +43,7 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
                 .name = fw_name_text(fw_names_at(workers->life->names, task->name)),
                 .args = fw_record_args(task),
                 .kwargs = fw_record_kwargs(task),
+                .options = fw_record_options(task),
                 /* The subworker has the module's limit, or its own default. */
                 .timeout_ns = fw_record_of(task)->limited ? task->timeout_ns : 0,
                 .level = task->level,

@@ -81,6 +81,8 @@ static int draft_checks(const fw_submit *s)
         return fw_client_fail(FW_EINVAL, "args of %s are no JSON array", s->task);
     if (s->kwargs.len > 0 && !opens_with(s->kwargs, '{'))
         return fw_client_fail(FW_EINVAL, "kwargs of %s are no JSON object", s->task);
+    if (s->options.len > 0 && !opens_with(s->options, '{'))
+        return fw_client_fail(FW_EINVAL, "options of %s are no JSON object", s->task);
     if (s->has_prio && (unsigned)s->prio >= FW_LEVELS)
         return fw_client_fail(FW_EINVAL, "priority %d of %s does not exist", (int)s->prio, s->task);
     if (s->countdown_ms < 0 || s->timeout_ms < 0 || s->result_ttl_ms < 0 || s->eta_unix_ms < 0 ||
@@ -100,6 +102,7 @@ static int draft_make(fw_draft *draft, const fw_submit *s, bool accept_only)
     *out = (fw_submission){.name = text_of(s->task),
                            .args = s->args.len > 0 ? s->args : (fw_span){"[]", 2},
                            .kwargs = s->kwargs.len > 0 ? s->kwargs : (fw_span){"{}", 2},
+                           .options = s->options,
                            .timeout_ns = s->timeout_ms * FW_NS_PER_MS,
                            .result_ttl_ns = s->result_ttl_ms * FW_NS_PER_MS,
                            .max_retries = s->max_retries,

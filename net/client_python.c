@@ -55,6 +55,9 @@ static int enter_line(fw_client *c, fw_errand *errand, unsigned line, bool writt
 static int python_submit(fw_client *c, const fw_submission *items, size_t n, const fw_taker *taker)
 {
     bool written = false;
+    for (size_t i = 0; i < n; i++)
+        if (items[i].options.len > 0)
+            return fw_client_fail(FW_EPROTO, "a Python control plane knows no task options");
     fw_errand *errand =
         fw_errand_create(n > 1 ? FW_ERRAND_BATCH : FW_ERRAND_TASK, taker, items->key, items->id);
     if (errand != NULL) {

@@ -86,6 +86,7 @@ enum {
     EXTRA_TTL = 4,      /* 8: ns */
     EXTRA_RETRY = 5,    /* 32: retry_count 4, max_retries 4, delay 8, backoff 8, backoff max 8 */
     EXTRA_CALLBACK = 6, /* JSON of CallbackInfo */
+    EXTRA_OPTIONS = 7,  /* a JSON object */
     RETRY_BYTES = 32
 };
 

@@ -7,16 +7,16 @@
 
 /* ---- Tasks ---- */
 
-/* Only an id that is no UUID needs an extra. */
-static size_t id_extra(const fw_submission *s)
+/* An id that is no UUID, and what the task's function may ask for. */
+static size_t task_extras(const fw_submission *s)
 {
-    return key_has_text(s->key) ? 0 : extra_size(s->id.len);
+    return (key_has_text(s->key) ? 0 : extra_size(s->id.len)) + extra_size(s->options.len);
 }
 
 size_t fw_frame_task_size(const fw_assignment *assignment)
 {
     const fw_submission *s = &assignment->task;
-    return TASK_HEAD + item_bytes(s, item_kwargs(s), id_extra(s));
+    return TASK_HEAD + item_bytes(s, item_kwargs(s), task_extras(s));
 }
 
 bool fw_frame_add_task(fw_frame_writer *writer, const fw_assignment *assignment)
@@ -25,7 +25,7 @@ bool fw_frame_add_task(fw_frame_writer *writer, const fw_assignment *assignment)
     FW_ASSERT(writer->type == FW_FRAME_TASKS);
     FW_ASSERT(s->name.len > 0 && s->name.len <= FW_FRAME_NAME_MAX && s->level < FW_LEVELS);
     FW_ASSERT(s->args.len <= UINT32_MAX && s->kwargs.len <= UINT32_MAX);
-    size_t kwargs = item_kwargs(s), extras = id_extra(s);
+    size_t kwargs = item_kwargs(s), extras = task_extras(s);
     unsigned char *at = NULL;
     if (writer->count < FW_FRAME_ITEMS_MAX)
         at = take_room(writer, TASK_HEAD + item_bytes(s, kwargs, extras));
@@ -37,8 +37,12 @@ bool fw_frame_add_task(fw_frame_writer *writer, const fw_assignment *assignment)
             (uint16_t)(assignment->attempt < UINT16_MAX ? assignment->attempt : UINT16_MAX));
     store16(at + 18, s->isolate ? TASK_ISOLATE : 0);
     at = put_item(at + TASK_HEAD, s, kwargs, extras);
-    if (FW_UNLIKELY(extras > 0))
-        at = put_extra(at, EXTRA_TEXT_ID, s->id.ptr, s->id.len);
+    if (FW_UNLIKELY(extras > 0)) {
+        if (!key_has_text(s->key) && s->id.len > 0)
+            at = put_extra(at, EXTRA_TEXT_ID, s->id.ptr, s->id.len);
+        if (s->options.len > 0)
+            at = put_extra(at, EXTRA_OPTIONS, s->options.ptr, s->options.len);
+    }
     FW_DEBUG_ASSERT(at == writer->data + writer->len);
     return true;
 }

@@ -294,6 +294,9 @@ static const char *take_extra(fw_submission *out, unsigned tag, const unsigned c
         return len == RETRY_BYTES ? take_retry(out, at) : "retry: 32 bytes";
     case EXTRA_CALLBACK:
         return take_callback(out, span_at(at, len));
+    case EXTRA_OPTIONS:
+        out->options = span_at(at, len);
+        return fw_json_parse(out->options).type == FW_JSON_OBJECT ? NULL : "options: a JSON object";
     default:
         return tag >= EXTRA_OPTIONAL ? NULL : "an extra is not understood";
     }
@@ -356,6 +359,7 @@ static inline __attribute__((always_inline)) const char *check_submission(const 
 static inline void fill_defaults(fw_submission *out, unsigned level, const fw_frame *frame)
 {
     out->callback = (fw_span){NULL, 0};
+    out->options = (fw_span){NULL, 0};
     out->eta_wall_ns = 0;
     out->timeout_ns = 0;
     out->result_ttl_ns = 0;

@@ -253,7 +253,8 @@ static size_t extras_bytes(const fw_submission *s)
     return (key_has_text(s->key) ? 0 : extra_size(s->id.len)) +
            (s->eta_wall_ns != 0 ? EXTRA_HEAD + 8 : 0) + (s->timeout_ns != 0 ? EXTRA_HEAD + 8 : 0) +
            (s->result_ttl_ns != 0 ? EXTRA_HEAD + 8 : 0) +
-           (retries_differ(s) ? EXTRA_HEAD + RETRY_BYTES : 0) + extra_size(s->callback.len);
+           (retries_differ(s) ? EXTRA_HEAD + RETRY_BYTES : 0) + extra_size(s->callback.len) +
+           extra_size(s->options.len);
 }
 
 static unsigned char *put_retry(unsigned char *at, const fw_submission *s)
@@ -281,6 +282,8 @@ static unsigned char *put_extras(unsigned char *at, const fw_submission *s)
         at = put_retry(at, s);
     if (s->callback.len > 0)
         at = put_extra(at, EXTRA_CALLBACK, s->callback.ptr, s->callback.len);
+    if (s->options.len > 0)
+        at = put_extra(at, EXTRA_OPTIONS, s->options.ptr, s->options.len);
     return at;
 }
 

@@ -59,6 +59,8 @@ typedef struct fw_submission {
                  * UUID as 16 bytes: fw_key_format makes the text from the key */
     fw_span name, args, kwargs; /* args "[]" and kwargs "{}" when absent */
     fw_span callback;           /* JSON text of CallbackInfo, or empty */
+    fw_span options;            /* JSON text of an object with rarer wishes, or empty: the net does
+                                 * not look into it (app/task_options does) */
     int64_t eta_wall_ns;        /* 0: now */
     int64_t timeout_ns;         /* 0: the worker's default */
     int64_t result_ttl_ns;      /* 0: the cache's default */

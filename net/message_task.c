@@ -32,6 +32,7 @@ enum {
     ETA,
     ASSIGNED_WORKER,
     NATIVE,
+    OPTIONS,
     FIELDS
 };
 
@@ -57,6 +58,7 @@ static const char *const names[FIELDS] = {
     "eta",
     "assigned_worker",
     "native",
+    "options",
 };
 
 /* A missing or empty id is made up. */
@@ -173,6 +175,9 @@ static bool read_task(const fw_fields *fields, fw_submission *out, fw_json task)
         !fw_field_callback(fields, &out->callback, names[CALLBACK], values[CALLBACK]) ||
         !read_retry(fields, out, values) || !read_times(fields, out, values) ||
         !check_ignored(fields, values))
+        return false;
+    if (values[OPTIONS].type != FW_JSON_NULL &&
+        !fw_field_raw(fields, &out->options, names[OPTIONS], values[OPTIONS], FW_JSON_OBJECT))
         return false;
     out->accept_only = asks_for_acceptance(values[NATIVE]);
     if (is_legacy(values))

@@ -159,9 +159,8 @@ static const char notes[] =
     "arguments.\n"
     "A line for --stdin: {\"task\": NAME, \"args\": [], \"kwargs\": {}, \"id\", \"priority\", "
     "\"eta\",\n"
-    "\"countdown\", \"timeout\", \"result_ttl\", \"max_retries\", \"callback\"}; all but task may "
-    "be left "
-    "away.\n"
+    "\"countdown\", \"timeout\", \"result_ttl\", \"max_retries\", \"callback\", \"options\"};\n"
+    "all but task may be left away.\n"
     "Exit status: 0 success or accepted, 3 failure, 6 cancelled, 5 not over in time, 69 nobody "
     "there,\n75 refused for now; with --stdin 1 if any line did not end well.\n";
 

@@ -55,6 +55,10 @@ const fw_option fw_submit_flags[FW_SUBMIT_FLAGS] = {
      .kind = FW_OPTION_VALUE,
      .value = "ADDRESS",
      .meaning = "who is told of the end (tcp://, NNG Pair0)"},
+    {.name = "options",
+     .kind = FW_OPTION_VALUE,
+     .value = "JSON",
+     .meaning = "rarer wishes as one object (docs/OPTIONS.md)"},
     {.name = "stdin",
      .kind = FW_OPTION_FLAG,
      .meaning = "one JSON object a line from standard input"},
@@ -178,7 +182,8 @@ static bool read_arguments(fw_options *options, fw_submit_request *r)
     }
     return !r->args.failed && !r->kwargs.failed &&
            read_json(options, &r->submit.args, "json-args", FW_JSON_ARRAY) &&
-           read_json(options, &r->submit.kwargs, "kwargs", FW_JSON_OBJECT);
+           read_json(options, &r->submit.kwargs, "kwargs", FW_JSON_OBJECT) &&
+           read_json(options, &r->submit.options, "options", FW_JSON_OBJECT);
 }
 
 bool fw_submit_request_read(fw_options *options, fw_submit_request *r)

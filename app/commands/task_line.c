@@ -121,10 +121,24 @@ static bool read_retries(const reading *r, const char *name, fw_json value)
     return true;
 }
 
-static const char *const members[] = {"task",       "args",        "kwargs",  "id",
-                                      "priority",   "countdown",   "eta",     "timeout",
-                                      "result_ttl", "max_retries", "callback"};
-enum { TASK, ARGS, KWARGS, ID, PRIORITY, COUNTDOWN, ETA, TIMEOUT, TTL, RETRIES, CALLBACK, MEMBERS };
+static const char *const members[] = {"task",       "args",        "kwargs",   "id",
+                                      "priority",   "countdown",   "eta",      "timeout",
+                                      "result_ttl", "max_retries", "callback", "options"};
+enum {
+    TASK,
+    ARGS,
+    KWARGS,
+    ID,
+    PRIORITY,
+    COUNTDOWN,
+    ETA,
+    TIMEOUT,
+    TTL,
+    RETRIES,
+    CALLBACK,
+    OPTIONS,
+    MEMBERS
+};
 
 static bool unknown(const reading *r, fw_span key)
 {
@@ -172,6 +186,8 @@ static bool read_member(const reading *r, fw_span key, fw_json value)
         return read_retries(r, name, value);
     case CALLBACK:
         return read_callback(r, name, value);
+    case OPTIONS:
+        return read_value(r, name, value, FW_JSON_OBJECT, &r->out->options);
     default:
         return unknown(r, key);
     }

@@ -52,6 +52,8 @@ typedef struct fw_submit {
     int32_t max_retries;
     const char *callback;  /* tcp:// address of a Pair0 listener */
     fw_span callback_data; /* JSON object, or empty */
+    fw_span options;       /* JSON object with rarer wishes (docs/OPTIONS.md), or empty; not for a
+                            * Python control plane */
 } fw_submit;
 #define FW_SUBMIT(name, ...)                                                                       \
     (&(const fw_submit){.size = sizeof(fw_submit), .task = (name), __VA_ARGS__})

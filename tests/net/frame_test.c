@@ -136,6 +136,8 @@ static fw_submission random_submission(texts *t)
         s.kwargs = random_json(t->kwargs, sizeof(t->kwargs), '{', '}');
     if (dice & 0x100)
         s.callback = span("{\"address\": \"tcp://h:1\", \"data\": {\"k\": NaN}}");
+    if (dice & 0x2000)
+        s.options = span("{\"key\": \"k\"}");
     if (dice & 0x200)
         s.eta_wall_ns = (int64_t)(random64() >> 1);
     if (dice & 0x400)
@@ -167,6 +169,7 @@ static void assert_submission(const fw_submission *got, const fw_submission *sen
     assert_span(got->args, sent->args);
     assert_span(got->kwargs, sent->kwargs);
     assert_span(got->callback, sent->callback);
+    assert_span(got->options, sent->options);
     assert_true(got->eta_wall_ns == sent->eta_wall_ns && got->timeout_ns == sent->timeout_ns);
     assert_true(got->result_ttl_ns == sent->result_ttl_ns && got->level == sent->level);
     assert_int_equal(got->retry_count, sent->retry_count);
