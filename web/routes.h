@@ -31,9 +31,10 @@ void fw_web_finish(fw_web_answer *answer, int status);
 
 /* Files embedded at build. */
 typedef struct fw_web_asset {
-    const char *path, *content_type, *etag;
-    const unsigned char *bytes;
-    size_t len;
+    const char *path, *content_type;
+    const char *etag, *gzip_etag; /* with their quotes */
+    const unsigned char *bytes, *gzip_bytes;
+    size_t len, gzip_len;
 } fw_web_asset;
 extern const fw_web_asset fw_web_assets[];
 extern const size_t fw_web_asset_count;
