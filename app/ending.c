@@ -26,6 +26,7 @@ static _Thread_local int64_t my_ran_ns; /* elsewhere, by the clock there; 0: by 
 static _Thread_local bool my_crash;
 static _Thread_local bool my_recall; /* what this thread ends, it gives back */
 static _Thread_local char my_loss[256];
+static _Thread_local const char *my_words; /* of a task that this thread fails unrun */
 
 /* flush-note: answers are gathered per thread and leave in one write when the thread has a pause.
  * Behind long tasks that would be late, so they also leave when the last write is long enough ago;
@@ -145,6 +146,12 @@ void fw_lifecycle_orders(void *context, const fw_order *orders, size_t count)
     fw_net_flush(life->net);
 }
 
+bool fw_lifecycle_fail(fw_lifecycle *life, fw_task *task, const char *words)
+{
+    my_words = words;
+    return fw_engine_fail(life->engine, task);
+}
+
 void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why)
 {
     snprintf(my_loss, sizeof my_loss, "Task lost its worker %u time%s, the last was %.100s: %.100s",
@@ -215,6 +222,8 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
         item->error = literal("control plane is shutting down");
     else if (why == FW_ENDED_BY_LOSS)
         item->error = literal(my_loss);
+    else if (why == FW_ENDED_BY_OWNER)
+        item->error = literal(my_words);
     else if (why == FW_ENDED_BY_CANCEL)
         item->error = literal("Task cancelled");
     else if (item->status == FW_CANCELLED)

@@ -60,6 +60,9 @@ void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why
 /* Runs a task again that was given up: takes it out of the dead, forgets its result. False: it is
  * not there. Any thread. */
 bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key);
+/* Ends a task that does not run yet as failed, with these words. False: it runs, or is over. Call
+ * inside an RCU read section. Any thread. */
+bool fw_lifecycle_fail(fw_lifecycle *life, fw_task *task, const char *words);
 /* True when something was there to cancel. Any thread. */
 bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */

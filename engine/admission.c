@@ -88,11 +88,21 @@ fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task)
     return FW_CANCEL_QUEUED;
 }
 
-bool fw_engine_withdraw(fw_engine *engine, fw_task *task)
+static bool end_unrun(fw_engine *engine, fw_task *task, fw_state to, int why)
 {
     fw_state from;
-    if (fw_task_withdraw(task, &from) != FW_DUTY_END_UNRUN)
+    if (fw_task_withdraw(task, to, &from) != FW_DUTY_END_UNRUN)
         return false;
-    fw_engine_end_unrun(engine, task, FW_ENDED_BY_CANCEL, from, false);
+    fw_engine_end_unrun(engine, task, why, from, false);
     return true;
+}
+
+bool fw_engine_withdraw(fw_engine *engine, fw_task *task)
+{
+    return end_unrun(engine, task, FW_CANCELLED, FW_ENDED_BY_CANCEL);
+}
+
+bool fw_engine_fail(fw_engine *engine, fw_task *task)
+{
+    return end_unrun(engine, task, FW_FAILURE, FW_ENDED_BY_OWNER);
 }

@@ -138,6 +138,8 @@ fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task);
 /* Ends a task that does not run yet, for somebody else to run: done gets FW_ENDED_BY_CANCEL, on
  * this thread. False: it runs, or is over. Call inside an RCU read section. Any thread. */
 bool fw_engine_withdraw(fw_engine *engine, fw_task *task);
+/* Likewise, because it shall not run any more: FAILURE, and done gets FW_ENDED_BY_OWNER. */
+bool fw_engine_fail(fw_engine *engine, fw_task *task);
 /* Ends a PENDING run. Any thread, once per PENDING. The task is valid until this returns. */
 void fw_engine_complete(fw_engine *engine, fw_task *task, bool success);
 /* The same for one certain run: use this where `again` can let a second run follow one that is

@@ -141,14 +141,18 @@ fw_duty fw_task_cancel(fw_task *task, fw_state *from)
     return *from == FW_RUNNING ? FW_DUTY_LEAVE : FW_DUTY_END_UNRUN;
 }
 
-fw_duty fw_task_withdraw(fw_task *task, fw_state *from)
+fw_duty fw_task_withdraw(fw_task *task, fw_state to, fw_state *from)
 {
     uint32_t word = look(task);
+    uint32_t next;
+    FW_ASSERT(to == FW_CANCELLED || to == FW_FAILURE);
     do {
         *from = state_of(word);
         if (fw_state_is_terminal(*from) || *from == FW_RUNNING)
             return FW_DUTY_DROP;
-    } while (!change(task, &word, fw_word_step(word, FW_CANCELLED)));
+        next = to == FW_CANCELLED ? fw_word_step(word, to)
+                                  : fw_word_end(step_to_running(word), false);
+    } while (!change(task, &word, next));
     return FW_DUTY_END_UNRUN;
 }
 

@@ -70,8 +70,8 @@ FW_MUST fw_duty fw_task_requeue(fw_task *task, unsigned run, bool lost);
 FW_MUST fw_duty fw_task_due(fw_task *task);
 /* END_UNRUN, LEAVE, or DROP: it is over. *from: the state it was in. */
 FW_MUST fw_duty fw_task_cancel(fw_task *task, fw_state *from);
-/* The same, but only of a task that does not run: END_UNRUN or DROP. */
-FW_MUST fw_duty fw_task_withdraw(fw_task *task, fw_state *from);
+/* Ends a task that does not run, as CANCELLED or FAILURE: END_UNRUN or DROP. */
+FW_MUST fw_duty fw_task_withdraw(fw_task *task, fw_state to, fw_state *from);
 /* Ends a live task in any state as SUCCESS or FAILURE (or CANCELLED, T3). END (it ran), END_UNRUN
  * or DROP. *from: the state it was in. */
 FW_MUST fw_duty fw_task_settle(fw_task *task, bool success, fw_state *from);

@@ -228,25 +228,40 @@ static bool withdraw(probe *p, uint64_t id)
     return withdrawn;
 }
 
+static bool fail_it(probe *p, uint64_t id)
+{
+    fw_rcu_read_lock();
+    fw_task *task = fw_engine_find(p->engine, probe_key(id));
+    bool failed = task && fw_engine_fail(p->engine, task);
+    fw_rcu_read_unlock();
+    return failed;
+}
+
 static void only_what_does_not_run_is_withdrawn(void **state)
 {
     (void)state;
     probe p;
-    probe_record running = {0}, queued = {0};
+    probe_record running = {0}, queued = {0}, other = {0};
     probe_open(&p, 1);
     probe_go(&p, &running, 1, WAY_GATE);
     wait_until(fw_load_seq_cst(&running.begun) == 1);
     probe_go(&p, &queued, 2, WAY_SUCCEED);
+    probe_go(&p, &other, 3, WAY_SUCCEED);
     assert_false(withdraw(&p, 1));
+    assert_false(fail_it(&p, 1));
     assert_true(withdraw(&p, 2));
     assert_false(withdraw(&p, 2));
+    assert_true(fail_it(&p, 3));
+    assert_false(fail_it(&p, 3));
     assert_ended(&queued, FW_CANCELLED, FW_ENDED_BY_CANCEL);
+    assert_ended(&other, FW_FAILURE, FW_ENDED_BY_OWNER);
     fw_store_seq_cst(&running.gate, true);
     assert_int_equal(fw_engine_drain(p.engine, 60 * FW_NS_PER_S), 0);
     assert_ended(&running, FW_SUCCESS, FW_ENDED_BY_RUN);
-    assert_int_equal(fw_load_seq_cst(&queued.runs), 0);
+    assert_int_equal(fw_load_seq_cst(&queued.runs) + fw_load_seq_cst(&other.runs), 0);
     probe_close(&p);
     assert_int_equal(fw_load_seq_cst(&queued.reclaims), 1);
+    assert_int_equal(fw_load_seq_cst(&other.reclaims), 1);
 }
 
 static void a_retrying_task_can_be_cancelled(void **state)
