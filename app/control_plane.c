@@ -12,6 +12,7 @@
 #include "app/exposure.h"
 #include "app/reload.h"
 #include "app/schedule_manage.h"
+#include "app/unknown.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -45,6 +46,7 @@ static int build_engine(fw_control_plane *plane)
     if (rc < 0)
         return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.schedules", error);
     plane->house.life.waits = !s->local;
+    plane->house.life.unknown_hold_ns = s->unknown_hold_ns;
     plane->house.life.losses_max = (unsigned)s->losses_max;
     return 0;
 }
@@ -130,8 +132,10 @@ static void turn(void *context, unsigned count, int64_t now_ns)
 {
     fw_control_plane *plane = context;
     fw_workers_turn(plane->workers, count, now_ns);
-    if (count % 20 == 0)
+    if (count % 20 == 0) {
         fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
+        fw_unknown_sweep(&plane->house.life, fw_wall_ns());
+    }
     fw_schedules_turn(plane->house.life.schedules, fw_wall_ns(), now_ns);
     fw_reload_if_asked(plane->house.settings, plane->house.cache);
 }

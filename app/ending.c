@@ -27,6 +27,7 @@ static _Thread_local bool my_crash;
 static _Thread_local bool my_recall; /* what this thread ends, it gives back */
 static _Thread_local char my_loss[256];
 static _Thread_local const char *my_words; /* of a task that this thread fails unrun */
+static _Thread_local bool my_burial;       /* and it is kept among the dead */
 
 /* flush-note: answers are gathered per thread and leave in one write when the thread has a pause.
  * Behind long tasks that would be late, so they also leave when the last write is long enough ago;
@@ -150,6 +151,14 @@ bool fw_lifecycle_fail(fw_lifecycle *life, fw_task *task, const char *words)
 {
     my_words = words;
     return fw_engine_fail(life->engine, task);
+}
+
+bool fw_lifecycle_give_up(fw_lifecycle *life, fw_task *task, const char *words)
+{
+    my_burial = true;
+    bool ended = fw_lifecycle_fail(life, task, words);
+    my_burial = false;
+    return ended;
 }
 
 void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why)
@@ -345,13 +354,14 @@ static bool is_stored(fw_lifecycle *life, fw_task *task)
     return stored;
 }
 
-/* Tried more than once, and given up. */
+/* Tried more than once and given up, or given up for good. */
 static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
 {
     char buffer[FW_UUID_TEXT];
     /* Relaxed: it has ended. */
     unsigned losses = fw_load_relaxed(&fw_record_of(task)->losses);
-    if (!life->dead || item->status != FW_FAILURE || (item->attempt <= 1 && losses == 0))
+    if (!life->dead || item->status != FW_FAILURE ||
+        (item->attempt <= 1 && losses == 0 && !my_burial))
         return;
     const fw_record_extras *extras = fw_record_extras_of(task);
     fw_dead_task dead = {

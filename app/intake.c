@@ -8,6 +8,7 @@
  * Apache-2.0 */
 #include "app/lifecycle_parts.h"
 #include "app/task_options.h"
+#include "app/unknown.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,9 +107,15 @@ static const fw_name *runnable(fw_lifecycle *life, fw_span text)
     if (name && fw_load_acquire(&name->announced))
         return name;
     /* Relaxed: whoever comes or goes at this moment was early or late. */
-    if (!life->waits && fw_load_relaxed(&life->wildcards) == 0)
+    bool any = fw_load_relaxed(&life->wildcards) > 0;
+    if (!life->waits && !any)
         return NULL;
-    return name ? name : fw_names_add(life->names, text);
+    /* Half of the places stay for names that somebody has. */
+    if (!name && fw_names_count(life->names) < FW_NAMES_KEPT_MAX / 2)
+        name = fw_names_add(life->names, text);
+    if (name && !any)
+        fw_unknown_waits(life, name);
+    return name;
 }
 
 /* The cache has the answer. A control plane that tries again after a failure wants another run. */

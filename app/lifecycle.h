@@ -30,6 +30,7 @@ typedef struct fw_lifecycle {
     unsigned threads;
     bool waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
+    int64_t unknown_hold_ns;               /* see app/unknown.h; 0: for ever */
     unsigned losses_max;                   /* see loss-note in app/work.c */
     fw_dead *dead;                         /* NULL: a subworker keeps none */
     struct fw_workers *workers;            /* NULL: a subworker has none */
@@ -63,6 +64,8 @@ bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key);
 /* Ends a task that does not run yet as failed, with these words. False: it runs, or is over. Call
  * inside an RCU read section. Any thread. */
 bool fw_lifecycle_fail(fw_lifecycle *life, fw_task *task, const char *words);
+/* The same, and it is kept among the dead, from where it can be run again. */
+bool fw_lifecycle_give_up(fw_lifecycle *life, fw_task *task, const char *words);
 /* True when something was there to cancel. Any thread. */
 bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */

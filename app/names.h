@@ -19,6 +19,8 @@ typedef struct fw_name {
     const fw_task_entry *entry; /* NULL: no module of this process has it */
     /* Shared, atomic: a subworker told it once, so its tasks may wait for one. */
     fw_atomic(bool) announced;
+    /* Wall clock; 0: no task of it waits for somebody who tells it (app/unknown). */
+    fw_atomic(int64_t) waits_since_ns;
     char text[FW_NAME_MAX + 1];
 } fw_name;
 

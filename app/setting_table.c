@@ -68,6 +68,9 @@ const fw_setting fw_setting_table[] = {
     {"hold", "20", &fw_kind_duration, AT(hold_ns), 0, S_(3600), .allowed = "a time, 0 to 1h",
      .meaning = "A delayed task due within this time is answered with its result, later ones with "
                 "'scheduled'."},
+    {"unknown-hold", "5m", &fw_kind_duration, AT(unknown_hold_ns), 0, S_(31536000),
+     .allowed = "a time, 0 (without a limit) to 365d",
+     .meaning = "With --no-local: how long tasks wait whose name no subworker has told yet."},
     {"tz", "local", &fw_kind_text, AT(tz), .allowed = "local, UTC, or a name such as Europe/Berlin",
      .meaning = "Zone of schedules that name none (docs/SCHEDULES.md)."},
     {"overlap", "skip", &fw_kind_choice, AT(overlap),
