@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "app/exposure.h"
+#include "app/http.h"
 #include "app/reload.h"
 #include "app/schedule_manage.h"
 #include "app/unknown.h"
@@ -78,12 +79,7 @@ static int build_web(fw_control_plane *plane)
     const fw_settings *s = plane->house.settings;
     if (!s->gui_enabled)
         return 0;
-    fw_web_config config = {.host = s->gui_host ? s->gui_host : "127.0.0.1",
-                            .port = (unsigned)s->gui_port,
-                            .api_key = s->gui_api_key ? s->gui_api_key : s->token,
-                            .cors_origin = s->gui_cors_origin};
-    fw_web_ops ops = fw_control_plane_web_ops(plane);
-    if (fw_web_start(&plane->web, error, sizeof error, &config, &ops) < 0)
+    if (fw_http_start(plane, error, sizeof error) < 0)
         return fw_house_refuse(FW_EXIT_BIND, "start.dashboard", error);
     return 0;
 }

@@ -28,8 +28,6 @@ typedef struct fw_queue_view {
 } fw_queue_view;
 void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW_LEVELS]);
 
-/* What the web room shows; context is the fw_control_plane. */
-fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane);
 /* The Prometheus text; context is the fw_control_plane. */
 void fw_metrics_write(void *context, fw_buffer *out);
 

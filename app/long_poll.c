@@ -98,10 +98,12 @@ static void write_end(const fw_lifecycle *life, fw_buffer *out, const fw_task *t
     write_item(out, &item);
 }
 
-/* Inside a read section; view: the end that is being told just now. => the HTTP status. */
-static int write_known(fw_lifecycle *life, fw_key key, fw_buffer *out, const fw_result_view *view)
+/* Inside a read section; view: the end that is being told just now. */
+static void write_known(fw_lifecycle *life, fw_key key, fw_web_answer *answer,
+                        const fw_result_view *view)
 {
     fw_cache_item item;
+    fw_buffer *out = &answer->body;
     fw_task *task = fw_engine_find(life->engine, key);
     fw_cache_answer stored = fw_cache_get(life->cache, key, fw_now_ns(), false, &item);
     if (stored == FW_CACHE_FOUND)
@@ -110,9 +112,10 @@ static int write_known(fw_lifecycle *life, fw_key key, fw_buffer *out, const fw_
         write_end(life, out, task, view);
     else if (task)
         write_task(life, out, task);
+    else if (stored == FW_CACHE_EXPIRED)
+        fw_web_problem(answer, 410, "expired-task", "the result of this task is no longer kept");
     else
-        return stored == FW_CACHE_EXPIRED ? 410 : 404;
-    return 200;
+        fw_web_problem(answer, 404, "unknown-task", "no task of this id has been seen");
 }
 
 /* => false: it has ended, or nobody else may wait. */
@@ -130,24 +133,26 @@ static bool wait_for(fw_lifecycle *life, fw_key key, int64_t wait_ns, const fw_w
     return fw_waiters_attach(&life->waiters, task, waiter);
 }
 
-int fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                 fw_buffer *out)
+void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
+                  fw_web_answer *answer)
 {
-    if (id.len == 0 || id.len > FW_ID_MAX)
-        return 404;
+    if (id.len > FW_ID_MAX) {
+        fw_web_problem(answer, 404, "unknown-task", "no task has an id of this length");
+        return;
+    }
     fw_key key = fw_key_from_text(id);
     fw_rcu_read_lock();
-    int status =
-        wait_ns > 0 && wait_for(life, key, wait_ns, ticket) ? 0 : write_known(life, key, out, NULL);
+    answer->is_later = wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket);
+    if (!answer->is_later)
+        write_known(life, key, answer, NULL);
     fw_rcu_read_unlock();
-    return status;
 }
 
 void fw_long_poll_answer(fw_lifecycle *life, const fw_waiter *waiter, const fw_result_view *view)
 {
-    fw_buffer out = {0};
+    fw_web_answer answer = fw_web_answer_begin();
     fw_rcu_read_lock();
-    int status = write_known(life, waiter->key, &out, view);
+    write_known(life, waiter->key, &answer, view);
     fw_rcu_read_unlock();
-    fw_web_answer_later(&waiter->ticket, status, &out);
+    fw_web_answer_later(&waiter->ticket, &answer);
 }

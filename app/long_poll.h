@@ -9,9 +9,11 @@
 
 #include "app/lifecycle.h"
 
-/* See `task` in fw_web_ops. Web thread. */
-int fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                 fw_buffer *out);
+/* Answers what is known of the task: 200, or 404 (never seen) or 410 (its result is gone). If it
+ * has not ended and wait_ns is not 0, the answer comes later, at the latest after wait_ns; at once
+ * if no ticket is free. */
+void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
+                  fw_web_answer *answer);
 /* Answers a claimed waiter that has a ticket. view: how its task ended; NULL: its time is over. Any
  * thread. */
 void fw_long_poll_answer(fw_lifecycle *life, const fw_waiter *waiter, const fw_result_view *view);

@@ -1,14 +1,14 @@
-/* app/status.c - what the dashboard and its API show, written from snapshots.
+/* app/status.c - see app/status.h. Covered by control_plane_test.py.
  *
- * Runs on the web thread. Every figure comes from counters that are read without a lock; figures of
+ * Every figure comes from counters that are read without a lock; figures of
  * one answer need not belong to one moment. Shapes are upstream's (protocol 15.2).
  * SPDX-License-Identifier: Apache-2.0 */
+#include "app/status.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
-#include "app/control_plane.h"
-#include "app/long_poll.h"
 #include "app/manage_text.h"
 #include "app/record.h"
 #include "base/assert.h"
@@ -31,9 +31,8 @@ static void add_time(fw_buffer *out, int64_t wall_ns)
     fw_buffer_format(out, "\"%s.%06d\"", whole, (int)(wall_ns % FW_NS_PER_S / FW_NS_PER_US));
 }
 
-static void write_status(void *context, fw_buffer *out)
+void fw_show_status(const fw_control_plane *plane, fw_buffer *out)
 {
-    const fw_control_plane *plane = context;
     fw_engine_stats engine;
     fw_cache_stats cache;
     fw_engine_snapshot(plane->house.engine, &engine);
@@ -95,9 +94,8 @@ static bool write_worker(void *context, const fw_worker_view *worker)
     return true;
 }
 
-static void write_workers(void *context, fw_buffer *out)
+void fw_show_workers(const fw_control_plane *plane, fw_buffer *out)
 {
-    const fw_control_plane *plane = context;
     fw_engine_stats engine;
     fw_engine_snapshot(plane->house.engine, &engine);
     fw_buffer_text(out, "{\"workers\": [{\"id\": ");
@@ -119,7 +117,7 @@ static void write_workers(void *context, fw_buffer *out)
 
 typedef struct task_page {
     fw_buffer *out;
-    const fw_web_task_filter *filter;
+    const fw_task_filter *filter;
     size_t matched, written;
 } task_page;
 
@@ -134,7 +132,7 @@ static fw_span cut(fw_span text)
     return text;
 }
 
-static bool is_wanted(const fw_web_task_filter *filter, const fw_cache_item *item)
+static bool is_wanted(const fw_task_filter *filter, const fw_cache_item *item)
 {
     if (filter->status.len > 0 && fw_state_parse(filter->status) != (int)item->status)
         return false;
@@ -147,7 +145,7 @@ static bool is_wanted(const fw_web_task_filter *filter, const fw_cache_item *ite
 static bool write_task(void *context, const fw_cache_item *item)
 {
     task_page *page = context;
-    const fw_web_task_filter *filter = page->filter;
+    const fw_task_filter *filter = page->filter;
     char id[FW_UUID_TEXT];
     if (!is_wanted(filter, item))
         return true;
@@ -183,9 +181,8 @@ static bool write_task(void *context, const fw_cache_item *item)
     return true;
 }
 
-static void write_tasks(void *context, const fw_web_task_filter *filter, fw_buffer *out)
+void fw_show_tasks(const fw_control_plane *plane, const fw_task_filter *filter, fw_buffer *out)
 {
-    const fw_control_plane *plane = context;
     task_page page = {.out = out, .filter = filter};
     uint64_t cursor = 0;
     fw_buffer_text(out, "{\"tasks\": [");
@@ -218,9 +215,8 @@ void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW
     }
 }
 
-static void write_queues(void *context, fw_buffer *out)
+void fw_show_queues(const fw_control_plane *plane, fw_buffer *out)
 {
-    const fw_control_plane *plane = context;
     fw_queue_view queues[FW_LEVELS];
     size_t total = 0;
     fw_control_plane_queues(plane, queues);
@@ -234,9 +230,8 @@ static void write_queues(void *context, fw_buffer *out)
     fw_buffer_format(out, "}, \"total_queued\": %zu}", total);
 }
 
-static void write_cache(void *context, fw_buffer *out)
+void fw_show_cache(const fw_control_plane *plane, fw_buffer *out)
 {
-    const fw_control_plane *plane = context;
     fw_cache_stats cache;
     fw_cache_snapshot(plane->house.cache, &cache);
     double used = cache.entries_max ? 100.0 * (double)cache.entries / (double)cache.entries_max : 0;
@@ -263,9 +258,8 @@ static void write_cache(void *context, fw_buffer *out)
     fw_buffer_text(out, "}}");
 }
 
-static void write_registered(void *context, fw_buffer *out)
+void fw_show_registered(const fw_control_plane *plane, fw_buffer *out)
 {
-    const fw_control_plane *plane = context;
     size_t count = fw_names_count(plane->house.names);
     fw_buffer_text(out, "{\"tasks\": [");
     for (size_t i = 0; i < count; i++) {
@@ -284,43 +278,4 @@ static void write_registered(void *context, fw_buffer *out)
         fw_buffer_text(out, "}");
     }
     fw_buffer_format(out, "], \"count\": %zu}", count);
-}
-
-static bool is_ready(void *context)
-{
-    const fw_control_plane *plane = context;
-    /* Relaxed: a flag to be shown. */
-    return !fw_load_relaxed(&plane->house.draining);
-}
-
-static int find_task(void *context, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                     fw_buffer *out)
-{
-    fw_control_plane *plane = context;
-    return fw_long_poll(&plane->house.life, id, wait_ns, ticket, out);
-}
-
-static int cancel_task(void *context, fw_span id)
-{
-    fw_control_plane *plane = context;
-    if (id.len == 0 || id.len > FW_ID_MAX)
-        return 404;
-    return fw_lifecycle_cancel(&plane->house.life, fw_key_from_text(id)) ? 0 : 404;
-}
-
-fw_web_ops fw_control_plane_web_ops(fw_control_plane *plane)
-{
-    return (fw_web_ops){
-        .context = plane,
-        .status = write_status,
-        .workers = write_workers,
-        .tasks = write_tasks,
-        .queues = write_queues,
-        .cache = write_cache,
-        .registered_tasks = write_registered,
-        .metrics = fw_metrics_write,
-        .ready = is_ready,
-        .task = find_task,
-        .cancel = cancel_task,
-    };
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a C file that holds the dashboard's files: embed.py FOLDER OUT.
 
-Each file below FOLDER becomes a row of fw_web_assets (web/routes.h): its path, its type, its bytes
+Each file below FOLDER becomes a row of fw_web_assets (web/assets.h): its path, its type, its bytes
 as they are and compressed, and a tag made of them for each of the two. The same files always give
 the same text. SPDX-License-Identifier: Apache-2.0
 """
@@ -51,7 +51,7 @@ def main():
                      f"     .len = sizeof plain_{number},\n"
                      f'     .gzip_etag = "\\"{tag}-gzip\\"",\n     .gzip_bytes = small_{number},\n'
                      f"     .gzip_len = sizeof small_{number}}},\n")
-    text = ('#include "web/routes.h"\n' + "".join(arrays) +
+    text = ('#include "web/assets.h"\n' + "".join(arrays) +
             "const fw_web_asset fw_web_assets[] = {\n" + "".join(table) + "};\n"
             "const size_t fw_web_asset_count = sizeof fw_web_assets / sizeof fw_web_assets[0];\n")
     with open(out, "w", encoding="ascii") as stream:

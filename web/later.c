@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <h2o.h>
@@ -21,7 +22,7 @@ typedef struct fw_web_parked {
     h2o_req_t *req;
     h2o_socket_t *socket; /* NULL: not watched */
     uint32_t place;
-    fw_web_answer answer;
+    fw_web_answer answer; /* what the router has said; no body */
 } fw_web_parked;
 
 typedef struct later_place {
@@ -44,8 +45,7 @@ struct fw_web_later {
 typedef struct late_answer {
     h2o_multithread_message_t super;
     uint32_t place;
-    int status;
-    fw_buffer body;
+    fw_web_answer answer;
 } late_answer;
 
 struct fw_web_later *fw_web_later_create(void (*send)(h2o_req_t *req, fw_web_answer *answer))
@@ -93,17 +93,26 @@ static fw_web_parked *parked_on(struct fw_web_later *later, const h2o_socket_t *
 /* The web thread's: a socket's callback is told nothing of ours. */
 static _Thread_local struct fw_web_later *my_later;
 
-static void answer_parked(fw_web_parked *parked, int status, fw_buffer *body)
+/* Takes the answer. */
+static void answer_parked(fw_web_parked *parked, fw_web_answer *late)
 {
     struct fw_web_later *later = parked->later;
-    fw_web_answer answer = parked->answer;
+    fw_web_answer answer = *late;
     stop_watching(parked);
     later->places[parked->place].parked = NULL;
     parked->later = NULL;
-    answer.buffer = *body;
-    *body = (fw_buffer){0};
-    fw_web_finish(&answer, status);
+    *late = (fw_web_answer){.status = 0};
+    memcpy(answer.allow_origin, parked->answer.allow_origin, sizeof answer.allow_origin);
+    memcpy(answer.allow_methods, parked->answer.allow_methods, sizeof answer.allow_methods);
+    fw_web_answer_settle(&answer);
     later->send(parked->req, &answer);
+}
+
+static void answer_unavailable(fw_web_parked *parked)
+{
+    fw_web_answer answer = fw_web_answer_begin();
+    fw_web_problem(&answer, 503, NULL, NULL);
+    answer_parked(parked, &answer);
 }
 
 static void on_readable(h2o_socket_t *socket, const char *error)
@@ -119,9 +128,8 @@ static void on_readable(h2o_socket_t *socket, const char *error)
         stop_watching(parked);
         return;
     }
-    fw_buffer nothing = {0};
     shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
-    answer_parked(parked, 503, &nothing);
+    answer_unavailable(parked);
 }
 
 static void on_request_end(void *object)
@@ -159,13 +167,13 @@ void fw_web_later_park(struct fw_web_later *later, fw_web_ticket ticket, h2o_req
 
 /* --- answering --- */
 
-void fw_web_answer_later(const fw_web_ticket *ticket, int status, fw_buffer *body)
+void fw_web_answer_later(const fw_web_ticket *ticket, fw_web_answer *answer)
 {
     struct fw_web_later *later = ticket->later;
     late_answer *late = malloc(sizeof *late);
     FW_ASSERT(late);
-    *late = (late_answer){.place = ticket->place, .status = status, .body = *body};
-    *body = (fw_buffer){0};
+    *late = (late_answer){.place = ticket->place, .answer = *answer};
+    *answer = fw_web_answer_begin();
     pthread_mutex_lock(&later->lock);
     bool is_open = later->is_open;
     if (is_open)
@@ -173,7 +181,7 @@ void fw_web_answer_later(const fw_web_ticket *ticket, int status, fw_buffer *bod
     pthread_mutex_unlock(&later->lock);
     if (is_open)
         return;
-    fw_buffer_fini(&late->body);
+    fw_web_answer_fini(&late->answer);
     free(late);
 }
 
@@ -186,10 +194,10 @@ static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
         h2o_linklist_unlink(link);
         later_place *here = &later->places[late->place];
         if (here->parked)
-            answer_parked(here->parked, late->status, &late->body);
+            answer_parked(here->parked, &late->answer);
         here->next_free = later->first_free;
         later->first_free = late->place;
-        fw_buffer_fini(&late->body);
+        fw_web_answer_fini(&late->answer);
         free(late);
     }
 }
@@ -209,9 +217,8 @@ void fw_web_later_close(struct fw_web_later *later)
     later->is_open = false;
     pthread_mutex_unlock(&later->lock);
     for (uint32_t i = 0; i < FW_WEB_LATERS; i++) {
-        fw_buffer nothing = {0};
         if (later->places[i].parked)
-            answer_parked(later->places[i].parked, 503, &nothing);
+            answer_unavailable(later->places[i].parked);
     }
 }
 

@@ -14,7 +14,7 @@ enum { FW_WEB_LATERS = 512 };
 struct st_h2o_req_t;
 struct st_h2o_multithread_queue_t;
 
-/* send: sends the answer and gives back its buffer; on the web thread. NULL: no memory. */
+/* send: sends the answer and frees it; on the web thread. NULL: no memory. */
 struct fw_web_later *fw_web_later_create(void (*send)(struct st_h2o_req_t *req,
                                                       fw_web_answer *answer));
 /* The thread has ended and nobody has a ticket. */
@@ -29,7 +29,7 @@ void fw_web_later_leave(struct fw_web_later *later, struct st_h2o_multithread_qu
 /* A ticket for the request being routed; later is NULL if no place is free. Taken by
  * fw_web_later_park. */
 fw_web_ticket fw_web_later_ticket(struct fw_web_later *later);
-/* The request is answered later, with the headers of `answer`. */
+/* The request is answered later, with what the router has said in `answer`. */
 void fw_web_later_park(struct fw_web_later *later, fw_web_ticket ticket, struct st_h2o_req_t *req,
                        const fw_web_answer *answer);
 

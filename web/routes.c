@@ -1,81 +1,77 @@
-/* web/routes.c - the router: a table of paths, and the rules that hold for all of them.
+/* web/routes.c - the router: which handler a request is for, and the rules that hold for all.
  *
- * Only known paths exist, so there is no way out of them. Reading is open; changing asks for the
- * key when one is set, and never works from a page of another origin. SPDX-License-Identifier:
- * Apache-2.0 */
+ * Only known paths exist, so there is no way out of them. What a handler sees has been matched,
+ * permitted, decoded and bounded. SPDX-License-Identifier: Apache-2.0 */
 #include "web/routes.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/assert.h"
+#include "web/access.h"
+#include "web/path.h"
 
 static bool is(fw_span text, const char *word)
 {
     return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
 }
 
-static void set_status(fw_web_answer *answer, int status, const char *reason)
+static bool begins(fw_span text, const char *word)
 {
-    answer->status = status;
-    answer->reason = reason;
+    size_t len = strlen(word);
+    return text.len >= len && memcmp(text.ptr, word, len) == 0;
 }
 
-static void answer_error(fw_web_answer *answer, int status, const char *reason, const char *text)
-{
-    set_status(answer, status, reason);
-    answer->content_type = "application/json";
-    answer->buffer.len = 0;
-    fw_buffer_text(&answer->buffer, "{\"error\": ");
-    fw_buffer_json_string(&answer->buffer, (fw_span){text, strlen(text)});
-    fw_buffer_text(&answer->buffer, "}");
-}
+/* --- what handlers ask --- */
 
-/* --- query text --- */
-
-/* Value of name in "a=1&b=2"; empty if absent. No decoding: what is looked for needs none. */
-static fw_span query_value(fw_span query, const char *name)
+static bool find(const fw_web_pair *pairs, size_t count, const char *name, fw_span *value)
 {
-    size_t name_len = strlen(name);
-    const char *at = query.ptr, *end = query.ptr + query.len;
-    while (at && at < end) {
-        const char *stop = memchr(at, '&', (size_t)(end - at));
-        stop = stop ? stop : end;
-        if ((size_t)(stop - at) > name_len && memcmp(at, name, name_len) == 0 &&
-            at[name_len] == '=')
-            return (fw_span){at + name_len + 1, (size_t)(stop - at) - name_len - 1};
-        at = stop + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (is(pairs[i].name, name)) {
+            *value = pairs[i].value;
+            return true;
+        }
     }
-    return (fw_span){NULL, 0};
+    return false;
 }
 
-/* False: present and not a number. */
-static bool query_number(fw_span query, const char *name, size_t most, size_t *value)
+fw_span fw_web_param(const fw_web_request *request, const char *name)
 {
-    fw_span text = query_value(query, name);
+    fw_span value = {NULL, 0};
+    bool found = find(request->params, request->param_count, name, &value);
+    FW_ASSERT(found);
+    return value;
+}
+
+bool fw_web_query(const fw_web_request *request, const char *name, fw_span *value)
+{
+    *value = (fw_span){NULL, 0};
+    return find(request->queries, request->query_count, name, value);
+}
+
+bool fw_web_read_number(fw_span text, size_t most, size_t *out)
+{
     size_t number = 0;
-    if (!text.ptr)
-        return true;
-    if (text.len == 0 || text.len > 9)
+    if (text.len == 0 || text.len > 18)
         return false;
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] < '0' || text.ptr[i] > '9')
             return false;
         number = number * 10 + (size_t)(text.ptr[i] - '0');
     }
-    *value = number < most ? number : most;
+    *out = number < most ? number : most;
     return true;
 }
 
-/* "30", "2.5", "30s", "250ms"; at most most_ns. False: something else. */
-static bool query_wait(fw_span query, int64_t most_ns, int64_t *wait_ns)
+bool fw_web_read_duration(fw_span text, int64_t most_ns, int64_t *out_ns)
 {
-    fw_span text = query_value(query, "wait");
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"h", 3600}, {"d", 86400}};
     double value = 0, part = 1;
     size_t at = 0, digits = 0;
-    if (!text.ptr)
-        return true;
     for (bool behind_point = false; at < text.len; at++) {
         char c = text.ptr[at];
         if (c == '.' && !behind_point) {
@@ -89,235 +85,204 @@ static bool query_wait(fw_span query, int64_t most_ns, int64_t *wait_ns)
         }
     }
     fw_span unit = {text.ptr + at, text.len - at};
-    if (is(unit, "ms"))
-        value /= 1e3;
-    else if (unit.len > 0 && !is(unit, "s"))
-        return false;
-    *wait_ns = value < (double)most_ns / 1e9 ? (int64_t)(value * 1e9) : most_ns;
-    return digits > 0;
-}
-
-/* --- rules for all --- */
-
-static void allow_origin(const fw_web_config *config, fw_span origin, fw_web_answer *answer)
-{
-    const char *list = config->cors_origin;
-    if (!list || !list[0])
-        return;
-    if (strcmp(list, "*") == 0) {
-        snprintf(answer->allow_origin, sizeof answer->allow_origin, "*");
-        return;
-    }
-    while (*list && origin.len > 0 && origin.len < sizeof answer->allow_origin) {
-        size_t len = strcspn(list, ",");
-        if (len == origin.len && memcmp(list, origin.ptr, len) == 0)
-            snprintf(answer->allow_origin, sizeof answer->allow_origin, "%.*s", (int)len, list);
-        list += len;
-        list += strspn(list, ", ");
-    }
-}
-
-/* Compares without telling by its time how much was right. */
-static bool key_is_right(const char *key, fw_span authorization)
-{
-    size_t len = strlen(key);
-    if (authorization.len != len + 7 || memcmp(authorization.ptr, "Bearer ", 7) != 0)
-        return false;
-    unsigned differ = 0;
-    for (size_t i = 0; i < len; i++)
-        differ |= (unsigned)(unsigned char)(authorization.ptr[7 + i] ^ key[i]);
-    return differ == 0;
-}
-
-/* --- the routes --- */
-
-typedef void (*writer)(void *context, fw_buffer *out);
-
-static bool route_json(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
-{
-    const struct {
-        const char *path;
-        writer write;
-    } table[] = {
-        {"/api/status", ops->status},
-        {"/api/workers", ops->workers},
-        {"/api/queues", ops->queues},
-        {"/api/cache", ops->cache},
-        {"/api/registered-tasks", ops->registered_tasks},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (is(request->path, table[i].path)) {
-            answer->content_type = "application/json";
-            table[i].write(ops->context, &answer->buffer);
-            return true;
-        }
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (!is(unit, units[i].unit))
+            continue;
+        value *= units[i].seconds;
+        *out_ns = value < (double)most_ns / 1e9 ? (int64_t)(value * 1e9) : most_ns;
+        return digits > 0;
     }
     return false;
 }
 
-static void route_tasks(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
+/* --- which route --- */
+
+/* HEAD is GET without its body. */
+static bool is_method(fw_span method, const char *word)
 {
-    fw_web_task_filter filter = {.limit = 50,
-                                 .status = query_value(request->query, "status"),
-                                 .name = query_value(request->query, "name"),
-                                 .priority = query_value(request->query, "priority")};
-    if (!query_number(request->query, "limit", 1000, &filter.limit) ||
-        !query_number(request->query, "offset", SIZE_MAX, &filter.offset)) {
-        answer_error(answer, 400, "Bad Request", "limit and offset are whole numbers");
-        return;
+    return is(method, word) || (is(method, "HEAD") && strcmp(word, "GET") == 0);
+}
+
+typedef struct found_route {
+    const fw_web_route *route; /* NULL: none for that method */
+    void *context;
+    unsigned methods; /* of the routes that fit the path, as bits of method_words */
+} found_route;
+
+static const char *const method_words[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+enum { METHODS = sizeof method_words / sizeof method_words[0] };
+
+static unsigned method_bit(const char *word)
+{
+    for (unsigned i = 0; i < METHODS; i++)
+        if (strcmp(method_words[i], word) == 0)
+            return 1u << i;
+    FW_ASSERT(!"a method that there is");
+    return 0;
+}
+
+static found_route find_route(const fw_web_router *router, fw_web_request *request)
+{
+    found_route found = {NULL, NULL, 0};
+    for (size_t t = 0; t < router->table_count; t++) {
+        const fw_web_table *table = &router->tables[t];
+        for (size_t i = 0; i < table->count; i++) {
+            const fw_web_route *route = &table->routes[i];
+            fw_web_pair params[FW_WEB_PARAMS_MAX];
+            size_t count;
+            if (!fw_web_path_match(route->path, request->path, params, &count))
+                continue;
+            found.methods |= method_bit(route->method);
+            if (found.route || !is_method(request->method, route->method))
+                continue;
+            found.route = route;
+            found.context = table->context;
+            memcpy(request->params, params, sizeof params);
+            request->param_count = count;
+        }
     }
-    answer->content_type = "application/json";
-    ops->tasks(ops->context, &filter, &answer->buffer);
+    return found;
 }
 
-/* --- /api/v1 --- */
-
-static const int64_t wait_max_ns = INT64_C(60) * 1000 * 1000 * 1000;
-
-/* RFC 9457; the type names the kind of trouble, for programs. */
-static void answer_problem(fw_web_answer *answer, int status)
+static void write_methods(char *out, size_t capacity, unsigned methods)
 {
-    static const struct {
-        int status;
-        const char *reason, *type, *title;
-    } kinds[] = {
-        {400, "Bad Request", "bad-request", "The request is not understood"},
-        {404, "Not Found", "unknown-task", "No task of this id has been seen"},
-        {410, "Gone", "expired-task", "The result of this task is no longer kept"},
-        {503, "Service Unavailable", "unavailable", "Too many wait, or the program ends"},
-    };
-    size_t i = 0;
-    while (kinds[i].status != status && i + 1 < sizeof kinds / sizeof kinds[0])
-        i++;
-    set_status(answer, kinds[i].status, kinds[i].reason);
-    answer->content_type = "application/problem+json";
-    answer->buffer.len = 0;
-    fw_buffer_format(&answer->buffer,
-                     "{\"type\": \"urn:fastworker:%s\", \"title\": \"%s\", \"status\": %d}",
-                     kinds[i].type, kinds[i].title, kinds[i].status);
+    size_t len = 0;
+    for (unsigned i = 0; i < METHODS; i++)
+        if (methods & (1u << i))
+            len += (size_t)snprintf(out + len, capacity - len, "%s, %s", method_words[i],
+                                    i == 0 ? "HEAD, " : "");
+    snprintf(out + len, capacity - len, "OPTIONS");
 }
 
-static void replace_failed(fw_web_answer *answer)
-{
-    if (!answer->buffer.failed)
-        return;
-    fw_buffer_fini(&answer->buffer);
-    answer->buffer = (fw_buffer){0};
-    set_status(answer, 500, "Internal Server Error");
-}
+/* --- rules --- */
 
-void fw_web_finish(fw_web_answer *answer, int status)
+/* True: go on. */
+static bool may(const fw_web_router *router, const fw_web_request *request,
+                const fw_web_route *route, fw_web_answer *answer)
 {
-    answer->is_later = false;
-    answer->content_type = "application/json";
-    if (status >= 400)
-        answer_problem(answer, status);
-    replace_failed(answer);
-}
-
-/* /api/v1/tasks/{id}?wait=SECONDS */
-static bool route_task(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
-{
-    static const char before[] = "/api/v1/tasks/";
-    const size_t head = sizeof before - 1;
-    fw_span path = request->path;
-    int64_t wait_ns = 0;
-    if (path.len <= head || memcmp(path.ptr, before, head) != 0)
+    bool changes = !is(request->method, "GET") && !is(request->method, "HEAD");
+    if (route->role != FW_WEB_ANYBODY && !(request->roles & (unsigned)route->role)) {
+        bool unknown = strcmp(request->who, "anybody") == 0;
+        fw_web_problem(answer, unknown ? 401 : 403, NULL,
+                       unknown ? "Unauthorized \xe2\x80\x94 invalid or missing API key"
+                               : "the key does not grant this");
         return false;
-    fw_span id = {path.ptr + head, path.len - head};
-    if (!query_wait(request->query, wait_max_ns, &wait_ns)) {
-        answer_problem(answer, 400);
-        return true;
     }
-    bool can_wait = request->ticket.later != NULL;
-    int status =
-        ops->task(ops->context, id, can_wait ? wait_ns : 0, &request->ticket, &answer->buffer);
-    answer->is_later = status == 0;
-    if (status != 0)
-        fw_web_finish(answer, status);
+    if (changes && fw_web_access_is_foreign(&router->config, request)) {
+        fw_web_problem(answer, 403, "cross-site", "a page of another origin asks for this");
+        return false;
+    }
     return true;
 }
 
-static bool route_asset(const fw_web_request *request, fw_web_answer *answer)
+/* Whether the words hold the type that the header begins with. */
+static bool is_of_type(const char *words, fw_span type)
 {
-    fw_span path = is(request->path, "/") ? (fw_span){"/index.html", 11} : request->path;
-    for (size_t i = 0; i < fw_web_asset_count; i++) {
-        const fw_web_asset *asset = &fw_web_assets[i];
-        if (!is(path, asset->path))
-            continue;
-        answer->content_type = asset->content_type;
-        answer->etag = asset->etag;
-        if (is(request->if_none_match, asset->etag))
-            set_status(answer, 304, "Not Modified");
-        else
-            answer->body = (fw_span){(const char *)asset->bytes, asset->len};
-        return true;
+    const char *end = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+    size_t len = end ? (size_t)(end - type.ptr) : type.len;
+    while (len > 0 && (type.ptr[len - 1] == ' ' || type.ptr[len - 1] == '\t'))
+        len--;
+    for (const char *at = words; *at; at += strspn(at, " ")) {
+        size_t word = strcspn(at, " ");
+        if ((word == 1 && *at == '*') || (word == len && strncasecmp(at, type.ptr, len) == 0))
+            return true;
+        at += word;
     }
     return false;
 }
 
-static void route_get(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
+static bool takes_body(const fw_web_route *route, const fw_web_request *request,
+                       fw_web_answer *answer)
 {
-    if (is(request->path, "/api/tasks")) {
-        route_tasks(ops, request, answer);
-    } else if (is(request->path, "/metrics")) {
-        answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
-        ops->metrics(ops->context, &answer->buffer);
-    } else if (is(request->path, "/livez")) {
-        fw_buffer_text(&answer->buffer, "ok\n");
-    } else if (is(request->path, "/readyz")) {
-        bool ready = ops->ready(ops->context);
-        if (!ready)
-            set_status(answer, 503, "Service Unavailable");
-        fw_buffer_text(&answer->buffer, ready ? "ok\n" : "draining\n");
-    } else if (!route_json(ops, request, answer) && !route_task(ops, request, answer) &&
-               !route_asset(request, answer)) {
-        answer_error(answer, 404, "Not Found", "no such page");
+    const char *types = route->types ? route->types : FW_WEB_JSON;
+    if (request->body.len == 0 || strcmp(route->method, "GET") == 0 ||
+        is_of_type(types, request->content_type))
+        return true;
+    fw_web_problem(answer, 415, NULL, "content-type: wanted is %s", types);
+    return false;
+}
+
+/* text holds what is decoded; it is as large as path and query. */
+static bool decode(fw_web_request *request, char *text, fw_web_answer *answer)
+{
+    if (!fw_web_query_split(request->query, request->queries, &request->query_count)) {
+        fw_web_problem(answer, 400, NULL, "more than %d parameters", FW_WEB_QUERY_MAX);
+        return false;
+    }
+    bool good = true;
+    for (size_t i = 0; i < request->param_count; i++)
+        good = good && fw_web_decode(&text, &request->params[i].value, false);
+    for (size_t i = 0; i < request->query_count; i++)
+        good = good && fw_web_decode(&text, &request->queries[i].name, true) &&
+               fw_web_decode(&text, &request->queries[i].value, true);
+    if (!good)
+        fw_web_problem(answer, 400, NULL, "the path or a parameter is not escaped UTF-8");
+    return good;
+}
+
+static void refuse_unknown(const fw_web_router *router, const fw_web_request *request,
+                           unsigned methods, fw_web_answer *answer)
+{
+    bool reads = is(request->method, "GET") || is(request->method, "HEAD");
+    bool unknown = strcmp(request->who, "anybody") == 0;
+    /* C-133: who may not change anything is not told what there is. */
+    if (!reads && unknown && fw_web_access_has_keys(&router->config))
+        fw_web_problem(answer, 401, NULL, "Unauthorized \xe2\x80\x94 invalid or missing API key");
+    else if (methods == 0)
+        fw_web_problem(answer, 404, NULL, "no such path");
+    else {
+        fw_web_problem(answer, 405, NULL, "there is %s", answer->allow_methods);
+        fw_web_header(answer, "allow",
+                      (fw_span){answer->allow_methods, strlen(answer->allow_methods)});
     }
 }
 
-/* /api/tasks/{id}/cancel */
-static void route_post(const fw_web_ops *ops, const fw_web_request *request, fw_web_answer *answer)
+/* --- one request --- */
+
+static void call(const fw_web_router *router, const found_route *found, fw_web_request *request,
+                 fw_web_answer *answer)
 {
-    static const char before[] = "/api/tasks/", after[] = "/cancel";
-    const size_t head = sizeof before - 1, tail = sizeof after - 1;
-    fw_span path = request->path;
-    if (path.len <= head + tail || memcmp(path.ptr, before, head) != 0 ||
-        memcmp(path.ptr + path.len - tail, after, tail) != 0) {
-        answer_error(answer, 404, "Not Found", "no such action");
+    char text[FW_WEB_PATH_BYTES];
+    const fw_web_route *route = found->route;
+    if (!may(router, request, route, answer) || !decode(request, text, answer) ||
+        !takes_body(route, request, answer))
+        return;
+    if (route->wants_ticket && !request->ticket.later) {
+        answer->retry_after_s = 1;
+        fw_web_problem(answer, 429, NULL, "too many requests wait for an answer");
         return;
     }
-    fw_span id = {path.ptr + head, path.len - head - tail};
-    answer->content_type = "application/json";
-    if (ops->cancel(ops->context, id) == 0) {
-        fw_buffer_text(&answer->buffer, "{\"task_id\": ");
-        fw_buffer_json_string(&answer->buffer, id);
-        fw_buffer_text(&answer->buffer, ", \"cancelled\": true}");
-        return;
-    }
-    char text[FW_ID_MAX + 64];
-    snprintf(text, sizeof text, "Task %.*s not found or already terminal",
-             (int)(id.len > FW_ID_MAX ? FW_ID_MAX : id.len), id.ptr);
-    answer_error(answer, 404, "Not Found", text);
+    route->handler(found->context, request, answer);
 }
 
-void fw_web_route(const fw_web_config *config, const fw_web_ops *ops, const fw_web_request *request,
-                  fw_web_answer *answer)
+void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
+                          fw_web_answer *answer)
 {
-    FW_ASSERT(config && ops && ops->context);
-    *answer = (fw_web_answer){.status = 200, .reason = "OK", .content_type = "text/plain"};
-    allow_origin(config, request->origin, answer);
+    const fw_web_config *config = &router->config;
+    *answer = fw_web_answer_begin();
+    answer->is_problem = begins(request->path, "/api/v1/") || is(request->path, "/api/v1");
+    fw_web_access_origin(config->cors_origin, request->origin, answer->allow_origin,
+                         sizeof answer->allow_origin);
+    request->roles = fw_web_access_roles(config, request->authorization, &request->who);
+    if (request->path.len + request->query.len > FW_WEB_PATH_BYTES) {
+        fw_web_problem(answer, 414, NULL, "at most %d bytes", FW_WEB_PATH_BYTES);
+        return;
+    }
+    if (request->body.len > config->body_max) {
+        fw_web_problem(answer, 413, NULL, "a body has at most %zu bytes", config->body_max);
+        return;
+    }
+    found_route found = find_route(router, request);
+    write_methods(answer->allow_methods, sizeof answer->allow_methods, found.methods);
     if (is(request->method, "OPTIONS")) {
-        set_status(answer, 200, "OK");
-    } else if (is(request->method, "GET") || is(request->method, "HEAD")) {
-        route_get(ops, request, answer);
-    } else if (!is(request->method, "POST")) {
-        answer_error(answer, 501, "Not Implemented", "only GET, HEAD, POST and OPTIONS");
-    } else if (config->api_key && !key_is_right(config->api_key, request->authorization)) {
-        answer_error(answer, 401, "Unauthorized",
-                     "Unauthorized \xe2\x80\x94 invalid or missing API key");
+        answer->content_type = "text/plain";
+        fw_web_header(answer, "allow",
+                      (fw_span){answer->allow_methods, strlen(answer->allow_methods)});
+    } else if (found.route) {
+        call(router, &found, request, answer);
     } else {
-        route_post(ops, request, answer);
+        refuse_unknown(router, request, found.methods, answer);
     }
-    replace_failed(answer);
+    if (!answer->is_later && !answer->take)
+        fw_web_answer_settle(answer);
 }

@@ -8,7 +8,6 @@
 #include "web/web.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -18,30 +17,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <h2o.h>
 
 #include "base/assert.h"
+#include "web/assets.h"
 #include "web/later.h"
+#include "web/listen.h"
 #include "web/routes.h"
+#include "web/send.h"
 
 enum {
-    CONNECTIONS_MAX = 256,
-    LISTENERS_MAX = 8,
+    CONNECTIONS_MAX = 2048,
     ACCEPTS_PER_TURN = 16,
-    BODY_MAX = 64 * 1024,
+    BODY_MAX = 1 << 20,
+    BODY_SPARE = 64 << 10, /* what is a little too large gets our answer, not the library's */
     REQUEST_TIMEOUT_MS = 15000,
     UNACKED_TIMEOUT_MS = 20000
 };
 
 struct fw_web {
     /* Immutable after start. */
-    fw_web_config config;
-    char *host, *api_key, *cors_origin;
-    fw_web_ops ops;
-    int listen_fds[LISTENERS_MAX];
-    unsigned listener_count, port;
+    fw_web_router router;
+    char *texts[6]; /* of its configuration */
+    fw_web_listeners listening;
+    unsigned connections_max;
     pthread_t thread;
     sem_t started;
     /* The web thread's own. */
@@ -49,7 +49,7 @@ struct fw_web {
     h2o_context_t context;
     h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t inbox;
-    h2o_socket_t *listeners[LISTENERS_MAX];
+    h2o_socket_t *listeners[FW_WEB_LISTENERS_MAX];
     struct connection *connections;
     unsigned connection_count;
     bool stopping;
@@ -70,104 +70,20 @@ typedef struct route_handler {
     fw_web *web;
 } route_handler;
 
-/* --- answering --- */
-
-static fw_span span_of(h2o_iovec_t text)
-{
-    return (fw_span){text.base, text.len};
-}
-
-static fw_span header_of(h2o_req_t *req, const h2o_token_t *token)
-{
-    ssize_t at = h2o_find_header(&req->headers, token, -1);
-    return at < 0 ? (fw_span){NULL, 0} : span_of(req->headers.entries[at].value);
-}
-
-static fw_span origin_of(h2o_req_t *req)
-{
-    ssize_t at = h2o_find_header_by_str(&req->headers, "origin", 6, -1);
-    return at < 0 ? (fw_span){NULL, 0} : span_of(req->headers.entries[at].value);
-}
-
-static void add_header(h2o_req_t *req, const char *name, const char *value)
-{
-    size_t len = strlen(value);
-    char *copy = h2o_mem_alloc_pool(&req->pool, len + 1);
-    memcpy(copy, value, len + 1);
-    h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 1, NULL, copy, len);
-}
-
-static void add_headers(h2o_req_t *req, const fw_web_answer *answer)
-{
-    add_header(req, "content-type", answer->content_type);
-    add_header(req, "cache-control", "no-cache");
-    add_header(req, "x-content-type-options", "nosniff");
-    add_header(req, "x-frame-options", "DENY");
-    add_header(req, "referrer-policy", "no-referrer");
-    add_header(
-        req, "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src "
-        "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-    if (answer->etag)
-        add_header(req, "etag", answer->etag);
-    if (answer->allow_origin[0]) {
-        add_header(req, "access-control-allow-origin", answer->allow_origin);
-        add_header(req, "access-control-allow-methods", "GET, POST, OPTIONS");
-        add_header(req, "access-control-allow-headers", "Content-Type, Authorization");
-    }
-    if (answer->status == 401)
-        add_header(req, "www-authenticate", "Bearer");
-}
-
-static void send_answer(h2o_req_t *req, const fw_web_answer *answer)
-{
-    static h2o_generator_t generator = {NULL, NULL};
-    fw_span body =
-        answer->buffer.len ? (fw_span){answer->buffer.data, answer->buffer.len} : answer->body;
-    req->res.status = answer->status;
-    req->res.reason = answer->reason;
-    req->compress_hint = H2O_COMPRESS_HINT_DISABLE;
-    if (answer->status != 304)
-        req->res.content_length = body.len;
-    add_headers(req, answer);
-    char *copy = h2o_mem_alloc_pool(&req->pool, body.len + 1);
-    if (body.len > 0)
-        memcpy(copy, body.ptr, body.len);
-    h2o_iovec_t vector = h2o_iovec_init(copy, body.len);
-    bool head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
-    h2o_start_response(req, &generator);
-    if (head || body.len == 0)
-        h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
-    else
-        h2o_send(req, &vector, 1, H2O_SEND_STATE_FINAL);
-}
-
-static void send_and_free(h2o_req_t *req, fw_web_answer *answer)
-{
-    send_answer(req, answer);
-    fw_buffer_fini(&answer->buffer);
-}
+/* --- requests --- */
 
 static int on_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     fw_web *web = ((route_handler *)(void *)handler)->web;
     fw_web_answer answer;
-    fw_web_request request = {
-        .method = span_of(req->method),
-        .path = span_of(req->path_normalized),
-        .authorization = header_of(req, H2O_TOKEN_AUTHORIZATION),
-        .origin = origin_of(req),
-        .if_none_match = header_of(req, H2O_TOKEN_IF_NONE_MATCH),
-        .ticket = fw_web_later_ticket(web->later),
-    };
-    if (req->query_at != SIZE_MAX && req->query_at + 1 <= req->path.len)
-        request.query =
-            (fw_span){req->path.base + req->query_at + 1, req->path.len - req->query_at - 1};
-    fw_web_route(&web->config, &web->ops, &request, &answer);
+    fw_web_request request;
+    fw_web_read_request(req, &request);
+    request.ticket = fw_web_later_ticket(web->later);
+    fw_web_route_request(&web->router, &request, &answer);
     if (answer.is_later)
         fw_web_later_park(web->later, request.ticket, req, &answer);
     else
-        send_and_free(req, &answer);
+        fw_web_send(req, &answer);
     return 0;
 }
 
@@ -177,7 +93,7 @@ static void on_accept(h2o_socket_t *listener, const char *error);
 
 static void listen_again(fw_web *web)
 {
-    for (unsigned i = 0; i < web->listener_count; i++)
+    for (unsigned i = 0; i < web->listening.count; i++)
         h2o_socket_read_start(web->listeners[i], on_accept);
 }
 
@@ -190,7 +106,7 @@ static void on_connection_close(void *data)
     if (c->next)
         c->next->link = c->link;
     free(c);
-    if (web->connection_count-- == CONNECTIONS_MAX && !web->stopping)
+    if (web->connection_count-- == web->connections_max && !web->stopping)
         listen_again(web);
 }
 
@@ -221,9 +137,9 @@ static void on_accept(h2o_socket_t *listener, const char *error)
     if (error)
         return;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (web->connection_count == CONNECTIONS_MAX) {
+        if (web->connection_count == web->connections_max) {
             /* Level-triggered: a listener that is not read would spin; a close starts it again. */
-            for (unsigned j = 0; j < web->listener_count; j++)
+            for (unsigned j = 0; j < web->listening.count; j++)
                 h2o_socket_read_stop(web->listeners[j]);
             return;
         }
@@ -247,7 +163,7 @@ static void build(fw_web *web)
 {
     h2o_config_init(&web->globals);
     web->globals.server_name = h2o_iovec_init("", 0);
-    web->globals.max_request_entity_size = BODY_MAX;
+    web->globals.max_request_entity_size = web->router.config.body_max + BODY_SPARE;
     web->globals.http1.req_timeout = REQUEST_TIMEOUT_MS;
     web->globals.http1.upgrade_to_http2 = 0;
     h2o_hostconf_t *host =
@@ -260,8 +176,8 @@ static void build(fw_web *web)
     web->accept = (h2o_accept_ctx_t){.ctx = &web->context, .hosts = web->globals.hosts};
     h2o_multithread_register_receiver(web->context.queue, &web->inbox, on_messages);
     fw_web_later_open(web->later, web->context.queue);
-    for (unsigned i = 0; i < web->listener_count; i++) {
-        web->listeners[i] = h2o_evloop_socket_create(web->context.loop, web->listen_fds[i],
+    for (unsigned i = 0; i < web->listening.count; i++) {
+        web->listeners[i] = h2o_evloop_socket_create(web->context.loop, web->listening.fds[i],
                                                      H2O_SOCKET_FLAG_DONT_READ);
         web->listeners[i]->data = web;
         h2o_socket_read_start(web->listeners[i], on_accept);
@@ -278,7 +194,7 @@ static void tear_down(fw_web *web)
 {
     h2o_loop_t *loop = web->context.loop;
     h2o_multithread_queue_t *queue = web->context.queue;
-    for (unsigned i = 0; i < web->listener_count; i++)
+    for (unsigned i = 0; i < web->listening.count; i++)
         h2o_socket_close(web->listeners[i]);
     fw_web_later_close(web->later);
     h2o_context_request_shutdown(&web->context);
@@ -316,97 +232,55 @@ static void *run_web(void *argument)
 
 /* --- start and stop --- */
 
-static int listen_on(const struct addrinfo *address)
-{
-    int one = 1;
-    int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                    address->ai_protocol);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (address->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
-        return fd;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-static void learn_port(fw_web *web)
-{
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    FW_ASSERT(getsockname(web->listen_fds[0], (struct sockaddr *)&address, &length) == 0);
-    if (address.ss_family == AF_INET)
-        web->port = ntohs(((struct sockaddr_in *)(void *)&address)->sin_port);
-    else
-        web->port = ntohs(((struct sockaddr_in6 *)(void *)&address)->sin6_port);
-}
-
-static int bind_all(fw_web *web, char *error, size_t error_capacity)
-{
-    char port[16];
-    struct addrinfo *found,
-        hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    snprintf(port, sizeof port, "%u", web->config.port);
-    int rc = getaddrinfo(web->config.host, port, &hints, &found);
-    if (rc != 0) {
-        snprintf(error, error_capacity, "dashboard address %s: %s", web->config.host,
-                 gai_strerror(rc));
-        return -FW_EINVAL;
-    }
-    for (struct addrinfo *a = found; a && web->listener_count < LISTENERS_MAX; a = a->ai_next) {
-        int fd = listen_on(a);
-        if (fd < 0) {
-            snprintf(error, error_capacity,
-                     "dashboard address http://%s:%u: %s. Choose another --gui-port, or --no-gui.",
-                     web->config.host, web->config.port, strerror(errno));
-            while (web->listener_count > 0)
-                close(web->listen_fds[--web->listener_count]);
-            break;
-        }
-        web->listen_fds[web->listener_count++] = fd;
-    }
-    freeaddrinfo(found);
-    if (web->listener_count == 0)
-        return -FW_EPERM;
-    learn_port(web);
-    return 0;
-}
-
-static char *copy_text(const char *text)
-{
-    return text ? strdup(text) : NULL;
-}
-
 void fw_web_free(fw_web *web)
 {
     fw_web_later_destroy(web->later);
     sem_destroy(&web->started);
-    free(web->host);
-    free(web->api_key);
-    free(web->cors_origin);
+    for (size_t i = 0; i < sizeof web->texts / sizeof web->texts[0]; i++)
+        free(web->texts[i]);
     free(web);
 }
 
-int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_config *config,
-                 const fw_web_ops *ops)
+static void configure(fw_web *web, const fw_web_config *config)
 {
-    sigset_t all, before;
+    fw_web_config *own = &web->router.config;
+    *own = *config;
+    const char **texts[] = {&own->host,       &own->admin_key, &own->submit_key,
+                            &own->worker_key, &own->read_key,  &own->cors_origin};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        web->texts[i] = *texts[i] ? strdup(*texts[i]) : NULL;
+        FW_ASSERT(web->texts[i] || !*texts[i]);
+        *texts[i] = web->texts[i];
+    }
+    own->body_max = own->body_max ? own->body_max : BODY_MAX;
+    web->connections_max = own->connections_max ? own->connections_max : CONNECTIONS_MAX;
+}
+
+static fw_web *create(const fw_web_config *config, const fw_web_table *tables, size_t count)
+{
     fw_web *web = calloc(1, sizeof *web);
     if (!web)
-        return -FW_ENOMEM;
+        return NULL;
+    FW_ASSERT(count < FW_WEB_TABLES_MAX);
     sem_init(&web->started, 0, 0);
-    web->later = fw_web_later_create(send_and_free);
+    web->later = fw_web_later_create(fw_web_send);
     FW_ASSERT(web->later);
-    web->ops = *ops;
-    web->host = copy_text(config->host);
-    web->api_key = copy_text(config->api_key);
-    web->cors_origin = copy_text(config->cors_origin);
-    web->config = (fw_web_config){web->host, config->port, web->api_key, web->cors_origin};
-    int rc = bind_all(web, error, error_capacity);
+    configure(web, config);
+    for (size_t i = 0; i < count; i++)
+        web->router.tables[i] = tables[i];
+    web->router.tables[count] = fw_web_assets_table();
+    web->router.table_count = count + 1;
+    return web;
+}
+
+int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_config *config,
+                 const fw_web_table *tables, size_t table_count)
+{
+    sigset_t all, before;
+    fw_web *web = create(config, tables, table_count);
+    if (!web)
+        return -FW_ENOMEM;
+    int rc = fw_web_listen(&web->listening, config->host, config->port, error, error_capacity);
     if (rc < 0) {
         fw_web_free(web);
         return rc;
@@ -418,8 +292,7 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) {
         snprintf(error, error_capacity, "dashboard thread: %s", strerror(rc));
-        while (web->listener_count > 0)
-            close(web->listen_fds[--web->listener_count]);
+        fw_web_unlisten(&web->listening);
         fw_web_free(web);
         return -FW_ENOMEM;
     }
@@ -438,5 +311,5 @@ void fw_web_stop(fw_web *web)
 
 unsigned fw_web_port(const fw_web *web)
 {
-    return web->port;
+    return web->listening.port;
 }

@@ -1,11 +1,29 @@
-/* web/web.h - the dashboard's door: h2o in its own thread, knowing nothing of what it shows.
+/* web/web.h - the HTTP door: h2o in its own thread, knowing nothing of what it serves.
  *
- * Everything it serves comes through the table below, called on the web thread; nothing there takes
- * a lock of the engine. JSON is written by the caller into the buffer it is handed.
- * SPDX-License-Identifier: Apache-2.0 */
+ * What is served is in tables of routes that the caller hands over. A request is matched against
+ * them, its role is asked for, its parameters are decoded and checked, and its handler is called
+ * on the web thread; so a handler never blocks and takes no lock of the engine. Whoever can't
+ * answer at once keeps the request's ticket and answers later, from any thread.
+ *
+ *   static void read_one(void *context, const fw_web_request *request, fw_web_answer *answer)
+ *   {
+ *       fw_span id = fw_web_param(request, "id");
+ *       if (!write_thing(context, id, &answer->body))
+ *           fw_web_problem(answer, 404, "unknown-thing", "nothing is called %.*s", ...);
+ *   }
+ *   static const fw_web_route things[] = {
+ *       {"GET", "/api/v1/things/{id}", FW_WEB_READ, read_one},
+ *       {"POST", "/api/v1/things", FW_WEB_SUBMIT, add, .types = FW_WEB_JSON},
+ *   };
+ *
+ * The router itself answers: 400 for text that is not decodable, 401 and 403 for who may not, 404
+ * and 405 (with Allow), 413, 415, OPTIONS, HEAD (as GET, without the body), and 429 when a route
+ * wants a ticket and none is free. Errors are application/problem+json (RFC 9457) below /api/v1,
+ * and {"error": text} elsewhere, as upstream has it. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_WEB_WEB_H
 #define FW_WEB_WEB_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 #include "base/json.h"
@@ -13,10 +31,23 @@
 
 typedef struct fw_web fw_web;
 
-typedef struct fw_web_task_filter {
-    size_t limit, offset;
-    fw_span status, name, priority; /* empty: all */
-} fw_web_task_filter;
+enum { FW_WEB_PARAMS_MAX = 4, FW_WEB_QUERY_MAX = 32, FW_WEB_PEER_TEXT = 64 };
+
+/* What a route asks for; also the set of what a key grants. */
+typedef enum fw_web_role {
+    FW_WEB_ANYBODY = 0, /* no key is asked for */
+    FW_WEB_READ = 1,    /* open unless a key for reading is set */
+    FW_WEB_SUBMIT = 2,
+    FW_WEB_WORKER = 4, /* the worker API */
+    FW_WEB_ADMIN = 8,
+    FW_WEB_ALL = 15
+} fw_web_role;
+
+/* --- a request --- */
+
+typedef struct fw_web_pair {
+    fw_span name, value;
+} fw_web_pair;
 
 /* For one answer that comes later; copied freely, used once. */
 typedef struct fw_web_ticket {
@@ -24,43 +55,127 @@ typedef struct fw_web_ticket {
     uint32_t place;
 } fw_web_ticket;
 
-typedef struct fw_web_ops {
-    void *context;
-    /* Bodies of upstream's GET routes (protocol 15.2). */
-    void (*status)(void *context, fw_buffer *out);
-    void (*workers)(void *context, fw_buffer *out);
-    void (*tasks)(void *context, const fw_web_task_filter *filter, fw_buffer *out);
-    void (*queues)(void *context, fw_buffer *out);
-    void (*cache)(void *context, fw_buffer *out);
-    void (*registered_tasks)(void *context, fw_buffer *out);
-    void (*metrics)(void *context, fw_buffer *out); /* Prometheus text */
-    bool (*ready)(void *context);
-    /* GET /api/v1/tasks/{id}: writes what is known and returns 200, or 404 (never seen) or 410 (its
-     * result is gone). 0: it has not ended, and fw_web_answer_later will tell, at the latest after
-     * wait_ns (which is 0 if there is no ticket). */
-    int (*task)(void *context, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                fw_buffer *out);
-    /* 0 done, 404 unknown or terminal. */
-    int (*cancel)(void *context, fw_span id);
-} fw_web_ops;
+/* Spans are borrowed for the call; texts are not NUL-ended; a header that was not sent is {NULL,
+ * 0}.
+ */
+typedef struct fw_web_request {
+    fw_span method, path, query; /* as they were sent */
+    fw_span body;                /* whole; at most config.body_max */
+    fw_span authorization, origin, sec_fetch_site, host, if_none_match, accept, content_type;
+    fw_span idempotency_key, prefer, last_event_id;
+    bool takes_gzip;             /* accept-encoding */
+    char peer[FW_WEB_PEER_TEXT]; /* "127.0.0.1:4711" */
+    fw_web_ticket ticket;
+    /* Filled by the router: decoded, in UTF-8, without control characters. See fw_web_param and
+     * fw_web_query. */
+    fw_web_pair params[FW_WEB_PARAMS_MAX], queries[FW_WEB_QUERY_MAX];
+    size_t param_count, query_count;
+    unsigned roles;  /* what the key grants; a set of fw_web_role */
+    const char *who; /* for the log: "admin", "submit", "read", "worker", "anybody" */
+} fw_web_request;
+
+/* The part of the path that the pattern calls {name}; it has at least one byte. */
+fw_span fw_web_param(const fw_web_request *request, const char *name);
+/* The value of "?name=value", the first of that name. False: absent. */
+bool fw_web_query(const fw_web_request *request, const char *name, fw_span *value);
+/* "30", "2.5", "30s", "250ms", "5m", "2h", "1d" at most most_ns. False: something else. */
+bool fw_web_read_duration(fw_span text, int64_t most_ns, int64_t *out_ns);
+/* A whole number, at most `most` (more is cut). False: something else. */
+bool fw_web_read_number(fw_span text, size_t most, size_t *out);
+
+/* --- an answer --- */
+
+struct st_h2o_req_t;
+
+/* Handed to a handler as 200, application/json, empty. Threads that answer later begin one too. */
+typedef struct fw_web_answer {
+    int status;
+    const char *content_type; /* static text */
+    fw_buffer body;
+    fw_span fixed;          /* a body that outlives the server, instead of `body` */
+    const char *etag;       /* with quotes, static; NULL: none. The handler makes the 304. */
+    unsigned retry_after_s; /* 0: none */
+    fw_buffer headers;      /* see fw_web_header */
+    /* The ticket was kept: nothing is sent now. What is answered later replaces all of this. */
+    bool is_later;
+    /* For files of web/ that go on answering themselves (event streams): called on the web thread
+     * instead of sending, when status and headers have been set on the request. */
+    void (*take)(void *taker, struct st_h2o_req_t *req);
+    void *taker;
+    /* The router's own. */
+    char allow_origin[256], allow_methods[64];
+    bool is_problem; /* errors are problem+json */
+} fw_web_answer;
+
+#define FW_WEB_JSON   "application/json"
+#define FW_WEB_NDJSON "application/x-ndjson"
+
+/* Adds a header. Text with control characters in it is not added. name: lower case. */
+void fw_web_header(fw_web_answer *answer, const char *name, fw_span value);
+/* location: prefix, then text percent-encoded. */
+void fw_web_location(fw_web_answer *answer, const char *prefix, fw_span text);
+/* Makes it an error: throws away what was written. type: the end of "urn:fastworker:...", stable,
+ * for programs; NULL: the usual one of the status. detail: a sentence for people; NULL: none. */
+void fw_web_problem(fw_web_answer *answer, int status, const char *type, const char *detail, ...)
+    FW_FMT(4, 5);
+/* The same for a part of the body or the query that is wrong; "field" names it. */
+void fw_web_problem_field(fw_web_answer *answer, int status, const char *field, const char *detail,
+                          ...) FW_FMT(4, 5);
+
+/* Answers a request that waits, exactly once for a ticket that was kept; a client that has left
+ * gets nothing. The answer's buffers are taken. Any thread. */
+void fw_web_answer_later(const fw_web_ticket *ticket, fw_web_answer *answer);
+/* 200 and JSON, as handlers get it. */
+fw_web_answer fw_web_answer_begin(void);
+
+/* --- routes --- */
+
+typedef void (*fw_web_handler)(void *context, const fw_web_request *request, fw_web_answer *answer);
+
+typedef struct fw_web_route {
+    const char *method; /* GET, POST, PUT, PATCH, DELETE; GET is HEAD too */
+    /* {name} stands for one or more bytes up to the next '/', or up to the text that follows it
+     * there: "/api/v1/tasks/{id}:retry". A '/' in a name is sent as %2F. The first route that
+     * fits is taken. */
+    const char *path;
+    fw_web_role role;
+    fw_web_handler handler;
+    const char *types; /* of bodies, separated by spaces; NULL: JSON or none at all */
+    bool wants_ticket; /* 429 when too many wait */
+} fw_web_route;
+
+/* One per file that has routes. */
+typedef struct fw_web_table {
+    const fw_web_route *routes; /* static */
+    size_t count;
+    void *context; /* of the handlers */
+} fw_web_table;
+#define FW_WEB_TABLE(routes, context)                                                              \
+    {                                                                                              \
+        (routes), sizeof(routes) / sizeof *(routes), (context)                                     \
+    }
+
+/* --- the server --- */
 
 typedef struct fw_web_config {
     const char *host;
-    unsigned port;           /* 0: any free one */
-    const char *api_key;     /* NULL: POST is open */
-    const char *cors_origin; /* "*", or origins separated by commas; NULL: same origin only */
+    unsigned port; /* 0: any free one */
+    /* Keys, shown as "Authorization: Bearer KEY". NULL: none. With none at all everything is open.
+     * With any, what no key grants is closed, but for reading, which is open until it has a key. */
+    const char *admin_key, *submit_key, *worker_key, *read_key;
+    const char *cors_origin;  /* "*", or origins separated by commas; NULL: same origin only */
+    size_t body_max;          /* bytes; 0: 1 MiB */
+    unsigned connections_max; /* 0: 2048 */
 } fw_web_config;
 
-/* Serves until fw_web_stop. -FW_EPERM: cannot bind; error says where and why. */
+/* Serves until fw_web_stop. Tables are looked at in order, and copied; their routes are not.
+ * -FW_EPERM: cannot bind; error says where and why. */
 int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_config *config,
-                 const fw_web_ops *ops);
+                 const fw_web_table *tables, size_t table_count);
 /* Ends the thread; answers that were due are 503. */
 void fw_web_stop(fw_web *web);
 /* After fw_web_stop, when nobody has a ticket any more. */
 void fw_web_free(fw_web *web);
-/* Answers a request that waits, exactly once for a ticket that was kept; a client that has left
- * gets nothing. The body is taken; with 400 or more it is written here. Any thread. */
-void fw_web_answer_later(const fw_web_ticket *ticket, int status, fw_buffer *body);
 /* The port in use. */
 unsigned fw_web_port(const fw_web *web);
 

@@ -25,37 +25,41 @@ typedef struct desk {
 
 static desk the_desk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static int take_ticket(void *context, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                       fw_buffer *out)
+static void take_ticket(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     desk *d = context;
-    (void)id;
+    answer->is_later = request->ticket.later != NULL;
     pthread_mutex_lock(&d->lock);
-    if (wait_ns > 0)
-        d->tickets[d->count++] = *ticket;
+    if (answer->is_later)
+        d->tickets[d->count++] = request->ticket;
     else
         d->refused++;
     pthread_cond_signal(&d->changed);
     pthread_mutex_unlock(&d->lock);
-    if (wait_ns == 0)
-        fw_buffer_text(out, "{\"now\": true}");
-    return wait_ns > 0 ? 0 : 200;
+    if (!answer->is_later)
+        fw_buffer_text(&answer->body, "{\"now\": true}");
 }
 
-static bool ready(void *context)
+static void answer_now(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     (void)context;
-    return true;
+    (void)request;
+    fw_buffer_text(&answer->body, "ok\n");
 }
+
+static const fw_web_route routes[] = {
+    {"GET", "/api/v1/tasks/{id}", FW_WEB_READ, take_ticket, NULL, false},
+    {"GET", "/livez", FW_WEB_ANYBODY, answer_now, NULL, false},
+};
 
 static fw_web *start(void)
 {
     char error[256];
     fw_web *web = NULL;
-    fw_web_ops ops = {.context = &the_desk, .task = take_ticket, .ready = ready};
-    fw_web_config config = {.host = "127.0.0.1", .port = 0};
+    const fw_web_table tables[] = {FW_WEB_TABLE(routes, &the_desk)};
+    fw_web_config config = {.host = "127.0.0.1", .port = 0, .connections_max = 256};
     the_desk.count = the_desk.refused = 0;
-    assert_int_equal(fw_web_start(&web, error, sizeof error, &config, &ops), 0);
+    assert_int_equal(fw_web_start(&web, error, sizeof error, &config, tables, 1), 0);
     return web;
 }
 
@@ -85,10 +89,13 @@ static int ask(const fw_web *web, const char *end)
 
 static void answer(unsigned ticket, int status, const char *text)
 {
-    fw_buffer body = {0};
-    fw_buffer_text(&body, text);
-    fw_web_answer_later(&the_desk.tickets[ticket], status, &body);
-    assert_null(body.data);
+    fw_web_answer late = fw_web_answer_begin();
+    if (status >= 400)
+        fw_web_problem(&late, status, "expired-task", NULL);
+    else
+        fw_buffer_text(&late.body, text);
+    fw_web_answer_later(&the_desk.tickets[ticket], &late);
+    assert_null(late.body.data);
 }
 
 static void expect(int fd, const char *first, const char *second)

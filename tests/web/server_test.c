@@ -1,5 +1,6 @@
 /* server_test.c - h2o on a real port: requests, many connections, silent ones, stopping; and with
- * AddressSanitizer web/recyclers.c. SPDX-License-Identifier: Apache-2.0 */
+ * AddressSanitizer web/recyclers.c. Covers web/listen.c and web/send.c too.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "web/web.h"
 
 #include <arpa/inet.h>
@@ -14,34 +15,51 @@
 
 #include <cmocka.h>
 
-static void write_body(void *context, fw_buffer *out)
+static void write_body(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     (void)context;
-    fw_buffer_text(out, "{\"body\": true}");
+    assert_memory_equal(request->peer, "127.0.0.1:", 10);
+    assert_memory_equal(request->host.ptr, "x", 1);
+    fw_buffer_text(&answer->body, "{\"body\": true}");
+    fw_web_header(answer, "x-more", (fw_span){"one", 3});
 }
 
-static void write_large(void *context, fw_buffer *out)
+static void write_large(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     (void)context;
+    (void)request;
     for (int i = 0; i < 20000; i++)
-        fw_buffer_text(out, "0123456789abcdef0123456789abcdef\n");
+        fw_buffer_text(&answer->body, "0123456789abcdef0123456789abcdef\n");
 }
 
-static bool ready(void *context)
+static void echo(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     (void)context;
-    return true;
+    fw_buffer_format(&answer->body, "{\"len\": %zu, \"key\": ", request->body.len);
+    fw_buffer_json_string(&answer->body, request->idempotency_key);
+    fw_buffer_text(&answer->body, "}");
+    answer->status = 202;
+    answer->retry_after_s = 7;
 }
+
+static const fw_web_route routes[] = {
+    {"GET", "/api/status", FW_WEB_READ, write_body, NULL, false},
+    {"GET", "/large", FW_WEB_READ, write_large, NULL, false},
+    {"GET", "/livez", FW_WEB_ANYBODY, write_body, NULL, false},
+    {"POST", "/api/v1/echo", FW_WEB_READ, echo, NULL, false},
+};
+
+enum { CONNECTIONS = 256 };
 
 static fw_web *start(void)
 {
     static int context;
     char error[256];
     fw_web *web = NULL;
-    fw_web_ops ops = {
-        .context = &context, .status = write_body, .metrics = write_large, .ready = ready};
-    fw_web_config config = {.host = "127.0.0.1", .port = 0};
-    assert_int_equal(fw_web_start(&web, error, sizeof error, &config, &ops), 0);
+    const fw_web_table tables[] = {FW_WEB_TABLE(routes, &context)};
+    fw_web_config config = {
+        .host = "127.0.0.1", .port = 0, .body_max = 1000, .connections_max = CONNECTIONS};
+    assert_int_equal(fw_web_start(&web, error, sizeof error, &config, tables, 1), 0);
     assert_true(fw_web_port(web) > 0);
     return web;
 }
@@ -93,6 +111,7 @@ static void requests_are_answered(void **state)
     read_all(fd, text, sizeof text);
     assert_non_null(strstr(text, "HTTP/1.1 200 OK"));
     assert_non_null(strstr(text, "content-security-policy: default-src 'none'"));
+    assert_non_null(strstr(text, "\r\nx-more: one\r\n"));
     assert_non_null(strstr(text, "\r\n\r\n{\"body\": true}"));
     close(fd);
     fd = dial(web);
@@ -103,13 +122,40 @@ static void requests_are_answered(void **state)
     stop(web);
 }
 
+static void bodies_come_whole_or_are_refused(void **state)
+{
+    (void)state;
+    char text[4096];
+    fw_web *web = start();
+    int fd = dial(web);
+    say(fd, "POST /api/v1/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            "idempotency-key: k1\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnull");
+    read_all(fd, text, sizeof text);
+    assert_non_null(strstr(text, "HTTP/1.1 202 Accepted"));
+    assert_non_null(strstr(text, "\r\nretry-after: 7\r\n"));
+    assert_non_null(strstr(text, "\r\n\r\n{\"len\": 4, \"key\": \"k1\"}"));
+    close(fd);
+    fd = dial(web);
+    char body[1002];
+    memset(body, ' ', sizeof body);
+    body[sizeof body - 1] = '\0';
+    say(fd, "POST /api/v1/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            "content-length: 1001\r\nconnection: close\r\n\r\n");
+    say(fd, body);
+    read_all(fd, text, sizeof text);
+    assert_non_null(strstr(text, "HTTP/1.1 413 "));
+    assert_non_null(strstr(text, "urn:fastworker:too-large"));
+    close(fd);
+    stop(web);
+}
+
 static void large_answers_arrive_whole(void **state)
 {
     (void)state;
     char text[2048];
     fw_web *web = start();
     int fd = dial(web);
-    say(fd, "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    say(fd, "GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     size_t total = read_all(fd, text, sizeof text);
     const char *body = strstr(text, "\r\n\r\n");
     assert_non_null(body);
@@ -122,7 +168,7 @@ static void large_answers_arrive_whole(void **state)
 static void more_connections_than_the_limit(void **state)
 {
     (void)state;
-    enum { SILENT = 256 };
+    enum { SILENT = CONNECTIONS };
     static int fds[SILENT];
     char text[512];
     fw_web *web = start();
@@ -159,10 +205,8 @@ static void a_taken_port_is_named(void **state)
     (void)state;
     char error[256] = "";
     fw_web *web = start(), *second = NULL;
-    static int context;
-    fw_web_ops ops = {.context = &context, .ready = ready};
     fw_web_config config = {.host = "127.0.0.1", .port = fw_web_port(web)};
-    assert_true(fw_web_start(&second, error, sizeof error, &config, &ops) < 0);
+    assert_true(fw_web_start(&second, error, sizeof error, &config, NULL, 0) < 0);
     assert_non_null(strstr(error, "in use"));
     assert_null(second);
     stop(web);
@@ -172,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_answered),
+        cmocka_unit_test(bodies_come_whole_or_are_refused),
         cmocka_unit_test(large_answers_arrive_whole),
         cmocka_unit_test(more_connections_than_the_limit),
         cmocka_unit_test(stopping_ends_open_connections),

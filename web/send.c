@@ -1,0 +1,158 @@
+/* web/send.c - see web/send.h. Covered by server_test.c. SPDX-License-Identifier: Apache-2.0 */
+#include "web/send.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <h2o.h>
+
+/* --- reading --- */
+
+static fw_span span_of(h2o_iovec_t text)
+{
+    return (fw_span){text.base, text.len};
+}
+
+static fw_span header_of(h2o_req_t *req, const h2o_token_t *token)
+{
+    ssize_t at = h2o_find_header(&req->headers, token, -1);
+    return at < 0 ? (fw_span){NULL, 0} : span_of(req->headers.entries[at].value);
+}
+
+static fw_span named_header(h2o_req_t *req, const char *name)
+{
+    ssize_t at = h2o_find_header_by_str(&req->headers, name, strlen(name), -1);
+    return at < 0 ? (fw_span){NULL, 0} : span_of(req->headers.entries[at].value);
+}
+
+static void name_peer(h2o_req_t *req, char *out)
+{
+    struct sockaddr_storage address;
+    char host[INET6_ADDRSTRLEN] = "";
+    out[0] = '\0';
+    if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&address) == 0)
+        return;
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *four = (void *)&address;
+        inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
+        snprintf(out, FW_WEB_PEER_TEXT, "%s:%u", host, (unsigned)ntohs(four->sin_port));
+    } else if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (void *)&address;
+        inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host);
+        snprintf(out, FW_WEB_PEER_TEXT, "[%s]:%u", host, (unsigned)ntohs(six->sin6_port));
+    }
+}
+
+void fw_web_read_request(h2o_req_t *req, fw_web_request *out)
+{
+    fw_span path = span_of(req->path);
+    *out = (fw_web_request){
+        .method = span_of(req->method),
+        .path = path,
+        .body = span_of(req->entity),
+        .authorization = header_of(req, H2O_TOKEN_AUTHORIZATION),
+        .origin = named_header(req, "origin"),
+        .sec_fetch_site = named_header(req, "sec-fetch-site"),
+        .host = span_of(req->authority),
+        .if_none_match = header_of(req, H2O_TOKEN_IF_NONE_MATCH),
+        .accept = header_of(req, H2O_TOKEN_ACCEPT),
+        .content_type = header_of(req, H2O_TOKEN_CONTENT_TYPE),
+        .idempotency_key = named_header(req, "idempotency-key"),
+        .prefer = named_header(req, "prefer"),
+        .last_event_id = named_header(req, "last-event-id"),
+        .takes_gzip = (h2o_get_compressible_types(&req->headers) & H2O_COMPRESSIBLE_GZIP) != 0,
+        .who = "anybody",
+    };
+    if (req->query_at != SIZE_MAX && req->query_at < path.len) {
+        out->path.len = req->query_at;
+        out->query = (fw_span){path.ptr + req->query_at + 1, path.len - req->query_at - 1};
+    }
+    name_peer(req, out->peer);
+}
+
+/* --- sending --- */
+
+static void add_header(h2o_req_t *req, const char *name, const char *value)
+{
+    size_t name_len = strlen(name), len = strlen(value);
+    char *copy = h2o_mem_alloc_pool(&req->pool, name_len + len + 2);
+    memcpy(copy, name, name_len + 1);
+    memcpy(copy + name_len + 1, value, len + 1);
+    h2o_add_header_by_str(&req->pool, &req->res.headers, copy, name_len, 1, NULL,
+                          copy + name_len + 1, len);
+}
+
+static void add_cors(h2o_req_t *req, const fw_web_answer *answer)
+{
+    if (!answer->allow_origin[0])
+        return;
+    add_header(req, "access-control-allow-origin", answer->allow_origin);
+    add_header(req, "access-control-allow-methods", answer->allow_methods);
+    add_header(req, "access-control-allow-headers",
+               "Content-Type, Authorization, Idempotency-Key, Prefer, Last-Event-ID");
+    add_header(req, "access-control-expose-headers", "Location, Retry-After, ETag");
+    if (strcmp(answer->allow_origin, "*") != 0)
+        add_header(req, "vary", "origin");
+}
+
+static void add_headers(h2o_req_t *req, const fw_web_answer *answer)
+{
+    char number[16];
+    add_header(req, "content-type", answer->content_type);
+    add_header(req, "cache-control", "no-cache");
+    add_header(req, "x-content-type-options", "nosniff");
+    add_header(req, "x-frame-options", "DENY");
+    add_header(req, "referrer-policy", "no-referrer");
+    add_header(
+        req, "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src "
+        "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    if (answer->etag)
+        add_header(req, "etag", answer->etag);
+    if (answer->retry_after_s > 0) {
+        snprintf(number, sizeof number, "%u", answer->retry_after_s);
+        add_header(req, "retry-after", number);
+    }
+    add_cors(req, answer);
+    const char *at = answer->headers.data, *end = at + answer->headers.len;
+    while (at < end) {
+        const char *value = at + strlen(at) + 1;
+        add_header(req, at, value);
+        at = value + strlen(value) + 1;
+    }
+}
+
+static void send_body(h2o_req_t *req, const fw_web_answer *answer)
+{
+    static h2o_generator_t generator = {NULL, NULL};
+    bool is_fixed = answer->body.len == 0;
+    fw_span body = is_fixed ? answer->fixed : (fw_span){answer->body.data, answer->body.len};
+    if (answer->status != 304 && answer->status != 204)
+        req->res.content_length = body.len;
+    h2o_iovec_t vector = h2o_iovec_init(body.ptr, body.len);
+    if (!is_fixed) {
+        vector.base = h2o_mem_alloc_pool(&req->pool, body.len);
+        memcpy(vector.base, body.ptr, body.len);
+    }
+    bool head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+    h2o_start_response(req, &generator);
+    if (head || body.len == 0)
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+    else
+        h2o_send(req, &vector, 1, H2O_SEND_STATE_FINAL);
+}
+
+void fw_web_send(h2o_req_t *req, fw_web_answer *answer)
+{
+    req->res.status = answer->status;
+    req->res.reason = fw_web_reason(answer->status);
+    req->compress_hint = H2O_COMPRESS_HINT_DISABLE;
+    add_headers(req, answer);
+    if (answer->take)
+        answer->take(answer->taker, req);
+    else
+        send_body(req, answer);
+    fw_web_answer_fini(answer);
+}
