@@ -129,7 +129,7 @@ static void write_problem(fw_web_answer *answer, int status, const char *type, c
     fw_buffer_text(out, "}");
 }
 
-static void say(char *out, size_t capacity, const char *format, va_list arguments)
+static void FW_FMT(3, 0) say(char *out, size_t capacity, const char *format, va_list arguments)
 {
     out[0] = '\0';
     if (format)
