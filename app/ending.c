@@ -243,7 +243,18 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
         item->error = my_output.error;
 }
 
-static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state status)
+/* When it could have started; 0: not known. */
+static int64_t ready_ns(fw_task *task)
+{
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    /* Relaxed: changed between runs only. */
+    if (fw_load_relaxed(&task->attempt) > 1)
+        return 0;
+    return extras && extras->eta_wall_ns > task->created_wall_ns ? extras->eta_wall_ns
+                                                                 : task->created_wall_ns;
+}
+
+static void count_end(fw_lifecycle *life, fw_task *task, int why, fw_state status)
 {
     fw_run_count kind = FW_COUNT_FAILURE;
     if (why == FW_ENDED_BY_DEADLINE)
@@ -261,9 +272,13 @@ static void count_end(fw_lifecycle *life, const fw_task *task, int why, fw_state
         fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);
     if (my_ran_ns > 0)
         ran_ns = my_ran_ns;
-    if (why == FW_ENDED_BY_RUN && ran_ns > 0)
+    if (why == FW_ENDED_BY_RUN && ran_ns > 0) {
         fw_run_counts_add(life->counts, place, task->level, FW_COUNT_RUN_NS, (uint64_t)ran_ns,
                           thread);
+        const fw_latency_sample sample = {task->level, task->name, ready_ns(task),
+                                          fw_load_relaxed(&task->started_wall_ns), ran_ns};
+        fw_latency_note(life->latency, &sample, thread);
+    }
 }
 
 /* Tells everybody who waits for this task. */

@@ -18,11 +18,12 @@ int fw_lifecycle_init(fw_lifecycle *life)
     FW_ASSERT(life->cache && life->modules && life->names && life->threads > 0);
     life->counts = fw_run_counts_create(fw_modules_count(life->modules) + foreign_names_counted,
                                         life->threads);
-    if (!life->counts)
-        return -FW_ENOMEM;
-    int rc = fw_waiters_init(&life->waiters);
-    if (rc < 0)
+    life->latency = fw_latency_create(life->threads);
+    int rc = life->counts && life->latency ? fw_waiters_init(&life->waiters) : -FW_ENOMEM;
+    if (rc < 0) {
         fw_run_counts_destroy(life->counts);
+        fw_latency_destroy(life->latency);
+    }
     return rc;
 }
 
@@ -31,6 +32,7 @@ void fw_lifecycle_fini(fw_lifecycle *life)
     fw_lifecycle_tick(life, INT64_MAX);
     fw_waiters_fini(&life->waiters);
     fw_run_counts_destroy(life->counts);
+    fw_latency_destroy(life->latency);
 }
 
 static void pause_thread(void *context, unsigned thread)

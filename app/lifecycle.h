@@ -10,6 +10,7 @@
 
 #include "app/dead.h"
 #include "app/isolation.h"
+#include "app/latency.h"
 #include "app/names.h"
 #include "app/run_counts.h"
 #include "app/waiters.h"
@@ -27,6 +28,7 @@ typedef struct fw_lifecycle {
     fw_isolation isolation;
     fw_names *names;
     fw_run_counts *counts;
+    fw_latency *latency;
     unsigned threads;
     bool waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
