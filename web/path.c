@@ -104,8 +104,10 @@ bool fw_web_decode(char **at, fw_span *text, bool is_query)
 
 bool fw_web_query_split(fw_span query, fw_web_pair pairs[FW_WEB_QUERY_MAX], size_t *count)
 {
-    const char *at = query.ptr, *end = query.ptr + query.len;
     *count = 0;
+    if (query.len == 0)
+        return true;
+    const char *at = query.ptr, *end = query.ptr + query.len;
     while (at < end) {
         const char *stop = memchr(at, '&', (size_t)(end - at));
         stop = stop ? stop : end;

@@ -116,11 +116,10 @@ static void add_headers(h2o_req_t *req, const fw_web_answer *answer)
         add_header(req, "retry-after", number);
     }
     add_cors(req, answer);
-    const char *at = answer->headers.data, *end = at + answer->headers.len;
-    while (at < end) {
-        const char *value = at + strlen(at) + 1;
-        add_header(req, at, value);
-        at = value + strlen(value) + 1;
+    for (size_t at = 0; at < answer->headers.len;) {
+        const char *name = answer->headers.data + at, *value = name + strlen(name) + 1;
+        add_header(req, name, value);
+        at += strlen(name) + strlen(value) + 2;
     }
 }
 

@@ -113,12 +113,11 @@ static fw_web_answer ask(const fw_web_config *config, const char *method, const 
 
 static bool has_header(const fw_web_answer *answer, const char *name, const char *value)
 {
-    const char *at = answer->headers.data, *end = at + answer->headers.len;
-    while (at < end) {
-        const char *text = at + strlen(at) + 1;
-        if (strcmp(at, name) == 0 && (!value || strcmp(text, value) == 0))
+    for (size_t at = 0; at < answer->headers.len;) {
+        const char *word = answer->headers.data + at, *text = word + strlen(word) + 1;
+        if (strcmp(word, name) == 0 && (!value || strcmp(text, value) == 0))
             return true;
-        at = text + strlen(text) + 1;
+        at += strlen(word) + strlen(text) + 2;
     }
     return false;
 }
