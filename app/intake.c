@@ -10,6 +10,7 @@
 #include "app/task_options.h"
 #include "app/unknown.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -338,24 +339,37 @@ static bool reserve_all(fw_lifecycle *life, const fw_submission *items, size_t c
     return true;
 }
 
+int fw_lifecycle_submit_all(fw_lifecycle *life, const fw_submission *items, size_t count,
+                            char error[FW_TASK_OPTIONS_ERROR])
+{
+    if (!all_options_fit(items, count, error))
+        return -FW_EINVAL;
+    fw_task **spares = calloc(count ? count : 1, sizeof *spares);
+    bool reserved = spares && reserve_all(life, items, count, spares);
+    if (reserved)
+        accept_all(life, items, count, spares);
+    else
+        snprintf(error, FW_TASK_OPTIONS_ERROR, "the queue is full, try again later");
+    free(spares);
+    return reserved ? 0 : -FW_EFULL;
+}
+
 void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t count,
                                const fw_reply_to *reply)
 {
     fw_lifecycle *life = context;
-    fw_task **spares = calloc(count ? count : 1, sizeof *spares);
-    fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
     char error[FW_TASK_OPTIONS_ERROR];
-    if (!all_options_fit(items, count, error))
-        fw_net_answer_batch(life->net, reply, NULL, 0, error);
-    else if (!spares || !ids || !reserve_all(life, items, count, spares)) {
+    fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
+    if (!ids) {
         fw_net_answer_batch(life->net, reply, NULL, 0, "the queue is full, try again later");
-    } else {
-        accept_all(life, items, count, spares);
-        for (size_t i = 0; i < count; i++)
-            ids[i] = items[i].id;
-        fw_net_answer_batch(life->net, reply, ids, count, NULL);
+        return;
     }
-    free(spares);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = items[i].id;
+    if (fw_lifecycle_submit_all(life, items, count, error) < 0)
+        fw_net_answer_batch(life->net, reply, NULL, 0, error);
+    else
+        fw_net_answer_batch(life->net, reply, ids, count, NULL);
     free(ids);
 }
 

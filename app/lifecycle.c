@@ -126,19 +126,24 @@ fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT])
     };
 }
 
-bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key)
+fw_cancel fw_lifecycle_try_cancel(fw_lifecycle *life, fw_key key)
 {
-    bool cancelled = false;
+    fw_cancel outcome = FW_CANCEL_UNKNOWN;
     fw_rcu_read_lock();
     fw_task *task = fw_engine_find(life->engine, key);
     if (task) {
-        fw_cancel outcome = fw_engine_cancel(life->engine, task);
-        cancelled = outcome == FW_CANCEL_QUEUED || outcome == FW_CANCEL_RUNNING;
+        outcome = fw_engine_cancel(life->engine, task);
         if (outcome == FW_CANCEL_RUNNING && life->workers)
             fw_workers_cancel(life->workers, task);
     }
     fw_rcu_read_unlock();
-    return cancelled;
+    return outcome;
+}
+
+bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key)
+{
+    fw_cancel outcome = fw_lifecycle_try_cancel(life, key);
+    return outcome == FW_CANCEL_QUEUED || outcome == FW_CANCEL_RUNNING;
 }
 
 /* A wait whose time is over is told the present state. */

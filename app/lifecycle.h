@@ -13,6 +13,7 @@
 #include "app/latency.h"
 #include "app/names.h"
 #include "app/run_counts.h"
+#include "app/task_options.h"
 #include "app/waiters.h"
 #include "cache/cache.h"
 #include "engine/engine.h"
@@ -68,6 +69,13 @@ bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key);
 bool fw_lifecycle_fail(fw_lifecycle *life, fw_task *task, const char *words);
 /* The same, and it is kept among the dead, from where it can be run again. */
 bool fw_lifecycle_give_up(fw_lifecycle *life, fw_task *task, const char *words);
+/* For askers in this process: all become tasks or none, and nobody is told through the network
+ * (form FW_REPLY_NONE). An id that is alive, or has ended, stays as it is. 0, or with a sentence
+ * -FW_EFULL, -FW_EINVAL (options), -FW_EDUP (a unique key is taken). Any thread. */
+int fw_lifecycle_submit_all(fw_lifecycle *life, const fw_submission *items, size_t count,
+                            char error[FW_TASK_OPTIONS_ERROR]);
+/* Cancels, and says what it found: LATE and UNKNOWN cancelled nothing. Any thread. */
+fw_cancel fw_lifecycle_try_cancel(fw_lifecycle *life, fw_key key);
 /* True when something was there to cancel. Any thread. */
 bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */
