@@ -287,6 +287,20 @@ static void write_net(fw_buffer *out, const fw_control_plane *plane)
                      net.callbacks_failed);
 }
 
+static void write_events(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_web_event_stats events;
+    fw_web_events_snapshot(plane->web, &events);
+    one(out, "fastworker_sse_clients", "gauge", "Listeners to event streams.",
+        (double)events.clients);
+    one(out, "fastworker_sse_events_total", "counter", "Events published while somebody listened.",
+        (double)events.posted);
+    one(out, "fastworker_sse_coalesced_total", "counter",
+        "Events that others of their name stood for.", (double)events.coalesced);
+    one(out, "fastworker_sse_dropped_total", "counter", "Events that found no room.",
+        (double)events.dropped);
+}
+
 void fw_metrics_write(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
@@ -303,6 +317,7 @@ void fw_metrics_write(void *context, fw_buffer *out)
     write_schedules(out, plane);
     write_cache(out, plane);
     write_net(out, plane);
+    write_events(out, plane);
     one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",
         (double)fw_rcu_backlog());
 }

@@ -22,6 +22,7 @@
 
 #include "base/assert.h"
 #include "web/assets.h"
+#include "web/events.h"
 #include "web/later.h"
 #include "web/listen.h"
 #include "web/routes.h"
@@ -54,6 +55,7 @@ struct fw_web {
     unsigned connection_count;
     bool stopping;
     struct fw_web_later *later; /* shared; see there */
+    fw_web_audience *audience;  /* the same */
     /* Handed to the thread through its inbox. */
     h2o_multithread_message_t stop_message;
 };
@@ -176,6 +178,7 @@ static void build(fw_web *web)
     web->accept = (h2o_accept_ctx_t){.ctx = &web->context, .hosts = web->globals.hosts};
     h2o_multithread_register_receiver(web->context.queue, &web->inbox, on_messages);
     fw_web_later_open(web->later, web->context.queue);
+    fw_web_audience_open(web->audience, &web->context);
     for (unsigned i = 0; i < web->listening.count; i++) {
         web->listeners[i] = h2o_evloop_socket_create(web->context.loop, web->listening.fds[i],
                                                      H2O_SOCKET_FLAG_DONT_READ);
@@ -197,6 +200,7 @@ static void tear_down(fw_web *web)
     for (unsigned i = 0; i < web->listening.count; i++)
         h2o_socket_close(web->listeners[i]);
     fw_web_later_close(web->later);
+    fw_web_audience_close(web->audience);
     h2o_context_request_shutdown(&web->context);
     shut_connections(web, SHUT_RD);
     for (int turn = 0; turn < 20 && web->connection_count > 0; turn++)
@@ -208,6 +212,7 @@ static void tear_down(fw_web *web)
      * are by this one. */
     h2o_evloop_run(loop, 0);
     fw_web_later_leave(web->later, queue);
+    fw_web_audience_leave(web->audience);
     h2o_multithread_unregister_receiver(queue, &web->inbox);
     h2o_timeout_unlink(&web->context.http2._graceful_shutdown_timeout);
     h2o_context_dispose(&web->context);
@@ -235,6 +240,7 @@ static void *run_web(void *argument)
 void fw_web_free(fw_web *web)
 {
     fw_web_later_destroy(web->later);
+    fw_web_audience_destroy(web->audience);
     sem_destroy(&web->started);
     for (size_t i = 0; i < sizeof web->texts / sizeof web->texts[0]; i++)
         free(web->texts[i]);
@@ -261,15 +267,18 @@ static fw_web *create(const fw_web_config *config, const fw_web_table *tables, s
     fw_web *web = calloc(1, sizeof *web);
     if (!web)
         return NULL;
-    FW_ASSERT(count < FW_WEB_TABLES_MAX);
+    FW_ASSERT(count + 1 < FW_WEB_TABLES_MAX);
     sem_init(&web->started, 0, 0);
     web->later = fw_web_later_create(fw_web_send);
-    FW_ASSERT(web->later);
     configure(web, config);
+    /* The others are for short requests. */
+    web->audience = fw_web_audience_create(config, web->connections_max / 4 * 3);
+    FW_ASSERT(web->later && web->audience);
     for (size_t i = 0; i < count; i++)
         web->router.tables[i] = tables[i];
-    web->router.tables[count] = fw_web_assets_table();
-    web->router.table_count = count + 1;
+    web->router.tables[count] = fw_web_events_table(web->audience);
+    web->router.tables[count + 1] = fw_web_assets_table();
+    web->router.table_count = count + 2;
     return web;
 }
 
@@ -312,4 +321,27 @@ void fw_web_stop(fw_web *web)
 unsigned fw_web_port(const fw_web *web)
 {
     return web->listening.port;
+}
+
+/* --- events --- */
+
+void fw_web_publish(fw_web *web, const char *name, fw_span json)
+{
+    if (web)
+        fw_event_feed_post(fw_web_audience_feed(web->audience), name, json);
+}
+
+bool fw_web_is_watched(const fw_web *web)
+{
+    return web && fw_event_feed_is_wanted(fw_web_audience_feed(web->audience));
+}
+
+void fw_web_events_snapshot(const fw_web *web, fw_web_event_stats *out)
+{
+    fw_event_stats stats;
+    fw_event_feed_snapshot(fw_web_audience_feed(web->audience), &stats);
+    *out = (fw_web_event_stats){.clients = fw_web_audience_clients(web->audience),
+                                .posted = stats.posted,
+                                .dropped = stats.dropped,
+                                .coalesced = stats.coalesced};
 }

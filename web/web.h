@@ -166,6 +166,9 @@ typedef struct fw_web_config {
     const char *cors_origin;  /* "*", or origins separated by commas; NULL: same origin only */
     size_t body_max;          /* bytes; 0: 1 MiB */
     unsigned connections_max; /* 0: 2048 */
+    /* Called on the web thread about every second, from the start to the stop. NULL: nothing. */
+    void (*second)(void *context);
+    void *second_context;
 } fw_web_config;
 
 /* Serves until fw_web_stop. Tables are looked at in order, and copied; their routes are not.
@@ -178,5 +181,19 @@ void fw_web_stop(fw_web *web);
 void fw_web_free(fw_web *web);
 /* The port in use. */
 unsigned fw_web_port(const fw_web *web);
+
+/* --- events --- */
+
+/* To everybody who listens at /api/events or /api/v1/events (the event "stats" only there). Never
+ * waits: what finds no room is dropped, what is too often is coalesced. name: static text; json:
+ * one value, copied. web may be NULL. Any thread, until fw_web_free. */
+void fw_web_publish(fw_web *web, const char *name, fw_span json);
+/* Whether somebody listens, or did a minute ago: if not, no event needs to be made. One load. */
+bool fw_web_is_watched(const fw_web *web);
+typedef struct fw_web_event_stats {
+    unsigned clients;
+    uint64_t posted, dropped, coalesced;
+} fw_web_event_stats;
+void fw_web_events_snapshot(const fw_web *web, fw_web_event_stats *out);
 
 #endif
