@@ -153,7 +153,7 @@ static inline void *take_block(unsigned size_class)
     ahead[size_class] = next;
     /* NULL does no harm. */
     for (unsigned i = 0; i < LINES_AHEAD; i++)
-        __builtin_prefetch(next + i * FW_CACHE_LINE, 1);
+        __builtin_prefetch((const void *)((uintptr_t)next + i * FW_CACHE_LINE), 1);
     return FW_LIKELY(block) ? block : first_block(slab);
 }
 

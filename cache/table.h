@@ -124,8 +124,8 @@ static inline fw_entry *fw_table_find(fw_table table, uint64_t hash, fw_key key)
             /* [table-entry] acquire: what the entry's creator wrote, and that the tag of the entry
              * before it in this place was cleared. */
             fw_entry *entry = fw_load_acquire(&bucket->entries[slot]);
-            /* The texts are behind the header, which has yet to come. */
-            __builtin_prefetch((const char *)entry + FW_CACHE_LINE);
+            /* The texts are behind the header, which has yet to come, if there is one at all. */
+            __builtin_prefetch((const void *)((uintptr_t)entry + FW_CACHE_LINE));
             if (FW_UNLIKELY(!entry || !fw_key_equal(entry->key, key)))
                 continue;
             /* T2: the tags may be older than the entry, which then is not published yet.

@@ -184,9 +184,10 @@ static inline fw_task *take(fw_memory *memory, fw_memory_row *row, unsigned numb
             return NULL;
     }
     fw_task *next = follower(task);
-    /* Freed long ago, so far away; it is asked for in a moment. */
+    /* Freed long ago, so far away; it is asked for in a moment. There may be none: a prefetch of
+     * any address is harmless, arithmetic on a null pointer is not defined. */
     __builtin_prefetch(next, 1);
-    __builtin_prefetch((const char *)next + LINE, 1);
+    __builtin_prefetch((const void *)((uintptr_t)next + LINE), 1);
     row->ready[number] = next;
     return task;
 }
