@@ -4,6 +4,7 @@
 #define FW_APP_CONTROL_PLANE_H
 
 #include "app/house.h"
+#include "app/overview.h"
 #include "app/supervisor.h"
 #include "app/workers.h"
 #include "web/web.h"
@@ -19,13 +20,7 @@ typedef struct fw_control_plane {
  * caller before any thread exists. */
 int fw_control_plane_run(const fw_settings *settings);
 
-/* Of each level: what waits, here or for a subworker, and about how long the oldest has. Any
- * thread.
- */
-typedef struct fw_queue_view {
-    size_t depth;
-    double oldest_s;
-} fw_queue_view;
+/* See fw_overview_queues. */
 void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW_LEVELS]);
 
 /* The Prometheus text; context is the fw_control_plane. */

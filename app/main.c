@@ -42,6 +42,8 @@ static const command commands[] = {
     {"unpause", fw_command_unpause, "they go on"},
     {"schedule", fw_command_schedule, "tasks that run by the clock"},
     {"list", fw_command_list, "tasks in modules, without running them"},
+    {"bench", fw_command_bench, "how fast is it, in about ten seconds"},
+    {"top", fw_command_top, "what a control plane does, and where its time goes, live"},
     {"ping", fw_command_ping, "is a control plane there"},
     {"config", fw_command_config, "show, check or write the configuration"},
     {"version", fw_command_version, "print the version"},

@@ -6,6 +6,7 @@
 
 #include "app/limits.h"
 #include "app/manage_text.h"
+#include "app/overview.h"
 #include "app/schedule_manage.h"
 #include "base/clock.h"
 #include "net/registry.h"
@@ -143,6 +144,8 @@ void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span text, fw_buffe
         fw_buffer_text(out, "{\"workers\": [");
         fw_workers_each(life->workers, list_worker, &l);
         fw_buffer_text(out, "]}");
+    } else if (fw_text_is(action, "stats")) {
+        fw_overview_answer(life, out);
     } else if (fw_text_is(action, "drain") || fw_text_is(action, "resume")) {
         drain(life->workers, request, fw_text_is(action, "drain"), out);
     } else if (fw_text_is(action, "dead")) {
@@ -151,9 +154,9 @@ void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span text, fw_buffe
         change_dead(life, request, fw_text_is(action, "dead_retry"), out);
     } else if (!fw_limits_answer(life, action, request, out) &&
                !fw_schedule_manage(life->schedules, action, request, out)) {
-        fw_manage_fail(
-            out, "invalid",
-            "action: workers, drain, resume, dead, dead_retry, dead_delete, limits, limit_set, "
-            "pause, resume_queue, schedules or schedule_... (docs/PROTOCOL.md)");
+        fw_manage_fail(out, "invalid",
+                       "action: workers, stats, drain, resume, dead, dead_retry, dead_delete, "
+                       "limits, limit_set, "
+                       "pause, resume_queue, schedules or schedule_... (docs/PROTOCOL.md)");
     }
 }

@@ -1,6 +1,7 @@
 /* app/manage.h - what operators ask at the management port: JSON with an `action`, JSON back.
  *
  *   {"action": "workers"}                     {"workers": [{"id": ..., "state": ...}, ...]}
+ *   {"action": "stats"}                       see app/overview.h
  *   {"action": "drain", "worker": "sw1"}      {"worker": "sw1", "state": "draining"}
  *   {"action": "resume", "worker": "sw1"}     {"worker": "sw1", "state": "active"}
  *   {"action": "dead", "limit": 100}          {"tasks": [{"task_id": ..., ...}, ...], "total": n}

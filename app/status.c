@@ -14,7 +14,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/rcu.h"
-#include "engine/dispatch.h"
 
 /* A naive local datetime as upstream's API writes it, or null. */
 static void add_time(fw_buffer *out, int64_t wall_ns)
@@ -199,20 +198,7 @@ void fw_show_tasks(const fw_control_plane *plane, const fw_task_filter *filter, 
 
 void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW_LEVELS])
 {
-    fw_engine_stats engine;
-    fw_dispatch_stats dispatch;
-    int64_t now_ns = fw_wall_ns();
-    fw_engine_snapshot(plane->house.engine, &engine);
-    fw_dispatch_snapshot(plane->house.engine, &dispatch);
-    for (int level = 0; level < FW_LEVELS; level++) {
-        out[level].depth = engine.pool.ring_depth[level] + engine.pool.overflow_depth[level] +
-                           dispatch.waiting[level];
-        int64_t oldest_ns = engine.pool.oldest_ns[level];
-        if (dispatch.oldest_wall_ns[level] > 0 &&
-            now_ns - dispatch.oldest_wall_ns[level] > oldest_ns)
-            oldest_ns = now_ns - dispatch.oldest_wall_ns[level];
-        out[level].oldest_s = (double)oldest_ns / 1e9;
-    }
+    fw_overview_queues(plane->house.engine, out);
 }
 
 void fw_show_queues(const fw_control_plane *plane, fw_buffer *out)

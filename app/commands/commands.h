@@ -9,6 +9,8 @@
 int fw_command_submit(int argc, char **argv);
 int fw_command_status(int argc, char **argv);
 int fw_command_cancel(int argc, char **argv);
+int fw_command_bench(int argc, char **argv);
+int fw_command_top(int argc, char **argv);
 int fw_command_ping(int argc, char **argv);
 int fw_command_workers(int argc, char **argv);
 int fw_command_drain(int argc, char **argv);
