@@ -11,6 +11,7 @@
 
 #include "app/exposure.h"
 #include "app/http.h"
+#include "app/http_stats.h"
 #include "app/reload.h"
 #include "app/schedule_manage.h"
 #include "app/unknown.h"
@@ -105,6 +106,7 @@ static void tear_down(fw_control_plane *plane)
     fw_workers_destroy(plane->workers);
     if (plane->web)
         fw_web_free(plane->web);
+    fw_http_stats_destroy(plane->stats);
     fw_dead_destroy(plane->house.life.dead);
     fw_schedules_destroy(plane->house.life.schedules);
     fw_rcu_barrier();

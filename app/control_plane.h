@@ -13,6 +13,7 @@ typedef struct fw_control_plane {
     fw_house house;
     fw_workers *workers;
     fw_web *web;          /* NULL: no dashboard */
+    struct fw_http_stats *stats;
     fw_supervisor *local; /* NULL: no subworkers of our own */
 } fw_control_plane;
 

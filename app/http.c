@@ -3,6 +3,10 @@
  */
 #include "app/http.h"
 
+#include <stdio.h>
+
+#include "app/http_stats.h"
+
 /* A setting that is empty is none. */
 static const char *text_of(const char *text)
 {
@@ -12,9 +16,15 @@ static const char *text_of(const char *text)
 int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
 {
     const fw_settings *s = plane->house.settings;
+    plane->stats = fw_http_stats_create(plane);
+    if (!plane->stats) {
+        snprintf(error, error_capacity, "out of memory");
+        return -FW_ENOMEM;
+    }
     const fw_web_table tables[] = {
         fw_http_upstream(plane),
         fw_http_tasks(plane),
+        fw_http_stats_table(plane->stats),
     };
     fw_web_config config = {
         .host = s->gui_host ? s->gui_host : "127.0.0.1",
@@ -22,6 +32,8 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
         .admin_key = text_of(s->gui_api_key) ? s->gui_api_key : text_of(s->token),
         .cors_origin = text_of(s->gui_cors_origin),
         .body_max = (size_t)s->payload_max,
+        .second = fw_http_stats_second,
+        .second_context = plane->stats,
     };
     return fw_web_start(&plane->web, error, error_capacity, &config, tables,
                         sizeof tables / sizeof tables[0]);

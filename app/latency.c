@@ -10,6 +10,7 @@ enum { UNIT_BITS = 7, NAME_BITS = 14, WAIT_BITS = 32 };
 
 typedef struct row {
     fw_atomic(uint64_t) wait[FW_LEVELS][FW_LATENCY_BUCKETS], run[FW_LEVELS][FW_LATENCY_BUCKETS];
+    fw_atomic(uint64_t) wait_ns[FW_LEVELS], run_ns[FW_LEVELS];
     fw_atomic(uint64_t) behind[FW_LEVELS][FW_LEVELS], behind_ns[FW_LEVELS][FW_LEVELS];
     /* Microseconds, both names and both levels in one word, so that they belong together; the
      * microseconds lead, so that the larger word is the worse wait. */
@@ -112,10 +113,12 @@ void fw_latency_note(fw_latency *latency, const fw_latency_sample *sample, unsig
     bool shared = thread == latency->threads;
     row *r = &latency->rows[thread];
     count(&r->run[sample->level][fw_latency_bucket(sample->run_ns)], 1, shared);
+    count(&r->run_ns[sample->level], (uint64_t)sample->run_ns, shared);
     if (sample->ready_ns > 0) {
         int64_t wait_ns = sample->start_ns - sample->ready_ns;
         wait_ns = wait_ns > 0 ? wait_ns : 0;
         count(&r->wait[sample->level][fw_latency_bucket(wait_ns)], 1, shared);
+        count(&r->wait_ns[sample->level], (uint64_t)wait_ns, shared);
         if (!shared)
             note_inversion(r, sample, wait_ns);
     }
@@ -136,6 +139,8 @@ void fw_latency_read(const fw_latency *latency, fw_latency_counts *out)
                 out->wait[level][i] += fw_count_read(&r->wait[level][i]);
                 out->run[level][i] += fw_count_read(&r->run[level][i]);
             }
+            out->wait_ns[level] += fw_count_read(&r->wait_ns[level]);
+            out->run_ns[level] += fw_count_read(&r->run_ns[level]);
             for (int behind = 0; behind < FW_LEVELS; behind++) {
                 out->behind[level][behind] += fw_count_read(&r->behind[level][behind]);
                 out->behind_ns[level][behind] += fw_count_read(&r->behind_ns[level][behind]);

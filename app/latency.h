@@ -35,6 +35,7 @@ typedef struct fw_latency_worst {
 
 typedef struct fw_latency_counts {
     uint64_t wait[FW_LEVELS][FW_LATENCY_BUCKETS], run[FW_LEVELS][FW_LATENCY_BUCKETS];
+    uint64_t wait_ns[FW_LEVELS], run_ns[FW_LEVELS]; /* sums */
     /* [level that waited][level it waited behind] */
     uint64_t behind[FW_LEVELS][FW_LEVELS], behind_ns[FW_LEVELS][FW_LEVELS];
 } fw_latency_counts;

@@ -287,6 +287,43 @@ static void write_net(fw_buffer *out, const fw_control_plane *plane)
                      net.callbacks_failed);
 }
 
+/* Bounds a factor of four apart, from a microsecond to some minutes; they are bounds of buckets. */
+static void write_histogram(fw_buffer *out, const char *name, const char *help,
+                            const uint64_t counts[FW_LEVELS][FW_LATENCY_BUCKETS],
+                            const uint64_t sums_ns[FW_LEVELS])
+{
+    head(out, name, "histogram", help);
+    for (int level = 0; level < FW_LEVELS; level++) {
+        const char *priority = fw_prio_name((fw_prio)level);
+        uint64_t seen = 0;
+        unsigned bucket = 0;
+        for (int64_t bound_ns = 1024; bound_ns < 300 * FW_NS_PER_S; bound_ns *= 4) {
+            while (fw_latency_bucket_ns(bucket) < bound_ns)
+                seen += counts[level][bucket++];
+            fw_buffer_format(out, "%s_bucket{priority=\"%s\",le=\"%.9g\"} %" PRIu64 "\n", name,
+                             priority, (double)bound_ns / 1e9, seen);
+        }
+        while (bucket < FW_LATENCY_BUCKETS)
+            seen += counts[level][bucket++];
+        fw_buffer_format(out,
+                         "%s_bucket{priority=\"%s\",le=\"+Inf\"} %" PRIu64
+                         "\n%s_sum{priority=\"%s\"} %.9g\n%s_count{priority=\"%s\"} %" PRIu64 "\n",
+                         name, priority, seen, name, priority, (double)sums_ns[level] / 1e9, name,
+                         priority, seen);
+    }
+}
+
+static void write_latency(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_latency_counts counts;
+    fw_latency_read(plane->house.life.latency, &counts);
+    write_histogram(out, "fastworker_task_wait_seconds",
+                    "Of first runs: from when a task could start to when it did.", counts.wait,
+                    counts.wait_ns);
+    write_histogram(out, "fastworker_task_run_seconds", "How long runs took.", counts.run,
+                    counts.run_ns);
+}
+
 static void write_events(fw_buffer *out, const fw_control_plane *plane)
 {
     fw_web_event_stats events;
@@ -317,6 +354,7 @@ void fw_metrics_write(void *context, fw_buffer *out)
     write_schedules(out, plane);
     write_cache(out, plane);
     write_net(out, plane);
+    write_latency(out, plane);
     write_events(out, plane);
     one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",
         (double)fw_rcu_backlog());

@@ -294,6 +294,8 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
         fw_web_free(web);
         return rc;
     }
+    /* Before the thread: what it calls may want to publish. */
+    *out = web;
     signal(SIGPIPE, SIG_IGN);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -303,12 +305,12 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
         snprintf(error, error_capacity, "dashboard thread: %s", strerror(rc));
         fw_web_unlisten(&web->listening);
         fw_web_free(web);
+        *out = NULL;
         return -FW_ENOMEM;
     }
     pthread_setname_np(web->thread, "fw-web");
     while (sem_wait(&web->started) != 0)
         ;
-    *out = web;
     return 0;
 }
 
