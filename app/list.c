@@ -113,6 +113,12 @@ static void add_text(fw_buffer *out, const char *name, const char *text)
     fw_buffer_json_string(out, (fw_span){text, strlen(text)});
 }
 
+static void add_number(fw_buffer *out, const char *name, double number)
+{
+    if (number > 0)
+        fw_buffer_format(out, ", \"%s\": %g", name, number);
+}
+
 static void print_json(const listing *all, bool only_periodic)
 {
     fw_buffer out = {.data = NULL};
@@ -132,10 +138,15 @@ static void print_json(const listing *all, bool only_periodic)
             if (task->repeat_count > 0)
                 fw_buffer_format(&out, ", \"repeat_count\": %d", task->repeat_count);
             add_text(&out, "repeat_until", task->repeat_until);
+            add_text(&out, "tz", task->tz);
             if (task->timeout_ms > 0)
                 fw_buffer_format(&out, ", \"timeout\": %g", (double)task->timeout_ms / 1e3);
             if (task->max_retries > 0)
                 fw_buffer_format(&out, ", \"max_retries\": %d", task->max_retries);
+            add_number(&out, "retry_delay", (double)task->retry_delay_ms / 1e3);
+            add_number(&out, "retry_jitter", task->retry_jitter);
+            add_number(&out, "max_running", task->max_running);
+            add_number(&out, "rate", task->rate_per_s);
             if (is_isolated(task))
                 fw_buffer_text(&out, ", \"isolate\": true");
             fw_buffer_text(&out, "}\n");

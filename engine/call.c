@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 
 /* This thread's last error text. */
 static _Thread_local char errmsg[1024];
@@ -20,7 +19,7 @@ enum { ERROR_USUAL = 256 /* bytes that most error texts fit into */ };
 static const char no_memory[] = "out of memory";
 
 /* The longest beginning of at most max bytes that does not end inside a UTF-8 sequence. */
-static size_t cut_text(const char *text, size_t len, size_t max)
+size_t fw_call_cut_text(const char *text, size_t len, size_t max)
 {
     if (len <= max)
         return len;
@@ -32,7 +31,7 @@ static size_t cut_text(const char *text, size_t len, size_t max)
 
 void fw_errmsg_set(const char *text, size_t len)
 {
-    size_t kept = cut_text(text, len, sizeof errmsg - 1);
+    size_t kept = fw_call_cut_text(text, len, sizeof errmsg - 1);
     if (kept > 0)
         memcpy(errmsg, text, kept);
     errmsg[kept] = '\0';
@@ -45,7 +44,8 @@ const char *fw_errmsg(void)
 
 bool fw_call_thread_init(fw_call_thread *thread)
 {
-    *thread = (fw_call_thread){0};
+    thread->text = thread->aside = (fw_buffer){0};
+    thread->running = thread->has_id = false;
     return fw_arena_init(&thread->arena);
 }
 
@@ -54,6 +54,7 @@ void fw_call_thread_fini(fw_call_thread *thread)
     FW_ASSERT(!thread->running);
     fw_arena_fini(&thread->arena);
     fw_buffer_fini(&thread->text);
+    fw_buffer_fini(&thread->aside);
 }
 
 static void forget_last_call(fw_call_thread *thread)
@@ -79,6 +80,47 @@ static fw_span failure_text(const fw_call *call, int rc)
     return (fw_span){known, strlen(known)};
 }
 
+/* What `after` says goes aside: the run's own words stay. */
+static void run_after(fw_call *call, int rc, const fw_call_output *output)
+{
+    fw_call_thread *thread = call->thread;
+    fw_buffer own = thread->text;
+    char error[sizeof errmsg];
+    memcpy(error, errmsg, sizeof error);
+    call->told = output->success ? output->result : output->error;
+    thread->text = thread->aside;
+    thread->text.len = 0;
+    call->entry->module->after(call, rc);
+    thread->aside = thread->text;
+    thread->text = own;
+    memcpy(errmsg, error, sizeof error);
+}
+
+/* The function, and what its module has around it. */
+static void run(fw_call *call, fw_call_output *output)
+{
+    const fw_module *module = call->entry->module;
+    fw_call_thread *thread = call->thread;
+    int rc = module && module->before ? module->before(call) : 0;
+    bool began = rc >= 0;
+    if (began) {
+        call->outcome = FW_OUTCOME_NONE;
+        rc = call->entry->def->fn(call);
+    }
+    bool said = call->outcome == FW_OUTCOME_ERROR;
+    bool success = rc >= 0 && !said && !thread->text.failed;
+    *output = (fw_call_output){.success = success};
+    if (!success) {
+        output->error = failure_text(call, rc);
+        output->again = said ? call->again : FW_AGAIN_USUAL;
+        output->again_ms = call->again_ms;
+    } else if (call->outcome == FW_OUTCOME_RESULT) {
+        output->result = (fw_span){thread->text.data, thread->text.len};
+    }
+    if (began && module && module->after)
+        run_after(call, success ? 0 : rc < 0 ? rc : -FW_EINVAL, output);
+}
+
 void fw_call_run(fw_call_thread *thread, fw_call_output *output, const fw_task_entry *entry,
                  void *state, void *tls, const fw_call_input *input)
 {
@@ -88,14 +130,9 @@ void fw_call_run(fw_call_thread *thread, fw_call_output *output, const fw_task_e
     fw_call call = {.input = input, .entry = entry, .state = state, .tls = tls, .thread = thread};
     forget_last_call(thread);
     thread->running = true;
-    int rc = entry->def->fn(&call);
+    run(&call, output);
     thread->running = false;
-    bool success = rc >= 0 && call.outcome != FW_OUTCOME_ERROR && !thread->text.failed;
-    *output = (fw_call_output){.success = success};
-    if (!success)
-        output->error = failure_text(&call, rc);
-    else if (call.outcome == FW_OUTCOME_RESULT)
-        output->result = (fw_span){thread->text.data, thread->text.len};
+    fw_bell_close(&thread->bell);
 }
 
 fw_buffer *fw_call_error_begin(fw_call *call)
@@ -103,6 +140,7 @@ fw_buffer *fw_call_error_begin(fw_call *call)
     FW_ASSERT(call->thread->running);
     fw_buffer *text = &call->thread->text;
     text->len = 0;
+    call->again = FW_AGAIN_USUAL;
     return text;
 }
 
@@ -114,17 +152,16 @@ int fw_call_error_end(fw_call *call)
         fw_errmsg_set(no_memory, sizeof no_memory - 1);
         return -FW_EINVAL;
     }
-    text->len = cut_text(text->data, text->len, FW_CALL_ERROR_MAX);
+    text->len = fw_call_cut_text(text->data, text->len, FW_CALL_ERROR_MAX);
     fw_errmsg_set(text->data, text->len);
     return -FW_EINVAL;
 }
 
 /* Arguments may be fw_errmsg's text, which is written last, but never the call's own: nobody is
  * given it. */
-int fw_fail(fw_call *c, const char *format, ...)
+static int FW_FMT(2, 0) fail_with(fw_call *c, const char *format, va_list arguments)
 {
-    va_list arguments, again;
-    va_start(arguments, format);
+    va_list again;
     va_copy(again, arguments);
     fw_buffer *text = fw_call_error_begin(c);
     fw_buffer_reserve(text, ERROR_USUAL);
@@ -134,8 +171,39 @@ int fw_fail(fw_call *c, const char *format, ...)
     else if (n >= 0 && fw_buffer_reserve(text, (size_t)n + 1))
         text->len = (size_t)vsnprintf(text->data, (size_t)n + 1, format, again);
     va_end(again);
-    va_end(arguments);
     return fw_call_error_end(c);
+}
+
+int fw_fail(fw_call *c, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int rc = fail_with(c, format, arguments);
+    va_end(arguments);
+    return rc;
+}
+
+int fw_fail_final(fw_call *c, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int rc = fail_with(c, format, arguments);
+    va_end(arguments);
+    c->again = FW_AGAIN_NEVER;
+    return rc;
+}
+
+int fw_retry(fw_call *c, int64_t delay_ms, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int rc = fail_with(c, format, arguments);
+    va_end(arguments);
+    if (delay_ms >= 0) {
+        c->again = FW_AGAIN_AFTER;
+        c->again_ms = delay_ms;
+    }
+    return rc;
 }
 
 static fw_buffer *result_begin(fw_call *c)
@@ -196,75 +264,4 @@ int fw_ret_json(fw_call *c, const char *json, size_t len)
     fw_buffer *text = result_begin(c);
     fw_buffer_add(text, json, len);
     return result_end(text);
-}
-
-fw_span fw_args_json(const fw_call *c)
-{
-    return c->input->args.len ? c->input->args : (fw_span){"[]", 2};
-}
-
-fw_span fw_kwargs_json(const fw_call *c)
-{
-    return c->input->kwargs.len ? c->input->kwargs : (fw_span){"{}", 2};
-}
-
-const char *fw_call_id(const fw_call *c)
-{
-    fw_call_thread *thread = c->thread;
-    if (!thread->has_id) {
-        size_t len = c->input->id.len;
-        FW_ASSERT(len <= FW_ID_MAX);
-        if (len > 0) {
-            memcpy(thread->id, c->input->id.ptr, len);
-        } else {
-            fw_key_format(thread->id, c->input->key);
-            len = FW_UUID_TEXT;
-        }
-        thread->id[len] = '\0';
-        thread->has_id = true;
-    }
-    return thread->id;
-}
-
-const char *fw_call_name(const fw_call *c)
-{
-    return c->entry->def->name;
-}
-
-int fw_call_attempt(const fw_call *c)
-{
-    return c->input->attempt;
-}
-
-int64_t fw_call_left_ms(const fw_call *c)
-{
-    if (c->input->deadline_ns == 0)
-        return INT64_MAX;
-    int64_t left = c->input->deadline_ns - fw_now_ns();
-    return left > 0 ? left / FW_NS_PER_MS : 0;
-}
-
-void *fw_call_alloc(fw_call *c, size_t n)
-{
-    FW_ASSERT(c->thread->running);
-    return fw_arena_alloc(&c->thread->arena, n);
-}
-
-/* The owner's flag covers the deadline as well; who gives no flag has only the clock. */
-int fw_cancelled(const fw_call *c)
-{
-    const fw_call_input *input = c->input;
-    if (FW_LIKELY(input->cancelled != NULL))
-        return input->cancelled(input->cancelled_context);
-    return input->deadline_ns != 0 && fw_now_ns() >= input->deadline_ns;
-}
-
-void *fw_state_ptr(const fw_call *c)
-{
-    return c->state;
-}
-
-void *fw_tls_ptr(const fw_call *c)
-{
-    return c->tls;
 }

@@ -12,20 +12,24 @@
 
 #include "base/json.h"
 #include "engine/arena.h"
+#include "engine/bell.h"
 #include "engine/modules.h"
 
 enum {
     FW_CALL_TEXT_KEEP = 256 * 1024, /* bytes of result kept from call to call */
-    FW_CALL_ERROR_MAX = 64 * 1024   /* bytes of an error text */
+    FW_CALL_ERROR_MAX = 64 * 1024,  /* bytes of an error text */
+    FW_CALL_NOTE_MAX = 120          /* bytes of a progress note */
 };
 
 /* Owner only: one task thread. */
 typedef struct fw_call_thread {
     fw_arena arena;
-    fw_buffer text; /* the result or the error of the last call */
+    fw_buffer text;  /* the result or the error of the last call */
+    fw_buffer aside; /* what `after` says */
     bool running;
     bool has_id;
     char id[FW_ID_MAX + 1];
+    fw_bell bell; /* shared: see there */
 } fw_call_thread;
 
 typedef enum fw_outcome { FW_OUTCOME_NONE = 0, FW_OUTCOME_RESULT, FW_OUTCOME_ERROR } fw_outcome;
@@ -38,9 +42,12 @@ struct fw_call {
     fw_call_thread *thread;
     /* Owner only. */
     fw_outcome outcome;
+    fw_again again;
+    int64_t again_ms;
+    fw_span told; /* to `after` */
 };
 
-/* False: no memory. */
+/* Of zeroed memory; `bell` may be in use already. False: no memory. */
 bool fw_call_thread_init(fw_call_thread *thread);
 void fw_call_thread_fini(fw_call_thread *thread);
 /* Runs the entry's function. state and tls are its module's. The output is valid until the next
@@ -48,10 +55,18 @@ void fw_call_thread_fini(fw_call_thread *thread);
 void fw_call_run(fw_call_thread *thread, fw_call_output *output, const fw_task_entry *entry,
                  void *state, void *tls, const fw_call_input *input);
 
+/* Makes the call's descriptor readable, if it has one and is cancelled. Any thread. */
+static inline void fw_call_wake(fw_call_thread *thread)
+{
+    fw_bell_ring(&thread->bell);
+}
+
 /* Building an error text piece by piece: begin empties and returns the thread's text; end makes it
  * the call's outcome and this thread's fw_errmsg, and returns -FW_EINVAL. */
 fw_buffer *fw_call_error_begin(fw_call *call);
 int fw_call_error_end(fw_call *call);
+/* The longest beginning of at most max bytes that does not end inside a UTF-8 sequence. */
+size_t fw_call_cut_text(const char *text, size_t len, size_t max);
 /* What fw_errmsg returns on this thread from now on; cut to what fits. */
 void fw_errmsg_set(const char *text, size_t len);
 

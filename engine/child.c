@@ -147,15 +147,18 @@ static moved send_call(exchange *x)
         id_text = (fw_span){id, sizeof id};
     }
     FW_ASSERT(in->args.len <= FW_CHILD_PART_MAX && in->kwargs.len <= FW_CHILD_PART_MAX);
+    FW_ASSERT(in->options.len <= FW_CHILD_PART_MAX);
     fw_child_call_head head = {.word = FW_CHILD_CALL,
                                .attempt = in->attempt,
                                .lengths = {(uint32_t)id_text.len, (uint32_t)in->name.len,
-                                           (uint32_t)in->args.len, (uint32_t)in->kwargs.len},
+                                           (uint32_t)in->args.len, (uint32_t)in->kwargs.len,
+                                           (uint32_t)in->options.len},
                                .key = in->key,
                                .deadline_ns = in->deadline_ns};
-    struct iovec parts[5] = {
-        {&head, sizeof head}, part(id_text), part(in->name), part(in->args), part(in->kwargs)};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 5};
+    struct iovec parts[1 + FW_CHILD_PARTS] = {{&head, sizeof head}, part(id_text),
+                                              part(in->name),       part(in->args),
+                                              part(in->kwargs),     part(in->options)};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1 + FW_CHILD_PARTS};
     while (message.msg_iovlen > 0) {
         ssize_t sent = sendmsg(x->child->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
@@ -188,18 +191,48 @@ static moved receive(exchange *x, void *out, size_t len)
     return MOVED;
 }
 
+/* It goes on, and says how far it is. */
+static moved receive_progress(exchange *x, const fw_child_answer_head *head)
+{
+    char note[FW_CHILD_NOTE_MAX];
+    fw_child_progress_head progress;
+    memcpy(&progress, head, sizeof progress);
+    if (progress.len > sizeof note || !x->child->ready)
+        return NONSENSE;
+    moved m = receive(x, note, progress.len);
+    if (m == MOVED && x->input->progress)
+        x->input->progress(x->input->progress_context, progress.done, progress.total,
+                           (fw_span){note, progress.len});
+    return m;
+}
+
+/* The head of one answer; progress that comes before it is told. */
+static moved receive_head(exchange *x, fw_child_answer_head *head)
+{
+    for (;;) {
+        /* It has not begun to answer: looking at the socket first would be in vain. */
+        moved m = wait_for(x, POLLIN);
+        if (m == MOVED)
+            m = receive(x, head, sizeof *head);
+        if (m == MOVED && head->word == FW_CHILD_PROGRESS)
+            m = receive_progress(x, head);
+        else
+            return m;
+        if (m != MOVED)
+            return m;
+    }
+}
+
 /* One answer, its bytes in the text. */
 static moved receive_answer(exchange *x, fw_child_answer_head *head)
 {
-    /* It has not begun to answer: looking at the socket first would be in vain. */
-    moved m = wait_for(x, POLLIN);
-    if (m == MOVED)
-        m = receive(x, head, sizeof *head);
+    moved m = receive_head(x, head);
     if (m != MOVED)
         return m;
     bool known = head->word == FW_CHILD_READY || head->word == FW_CHILD_RESULT ||
                  head->word == FW_CHILD_ERROR;
-    if (!known || head->len > FW_CHILD_ANSWER_MAX || (head->given == 0 && head->len != 0))
+    if (!known || head->len > FW_CHILD_ANSWER_MAX || (head->given == 0 && head->len != 0) ||
+        head->again > FW_AGAIN_NEVER || head->again_ms < 0)
         return NONSENSE;
     x->text->len = 0;
     if (!fw_buffer_reserve(x->text, head->len + 1))
@@ -231,6 +264,8 @@ static moved receive_outcome(exchange *x)
         return m;
     fw_span bytes = {head.given ? x->text->data : NULL, x->text->len};
     *x->output = (fw_call_output){.success = head.word == FW_CHILD_RESULT};
+    x->output->again = (fw_again)head.again;
+    x->output->again_ms = head.again_ms;
     if (head.word == FW_CHILD_ERROR)
         x->output->error = bytes;
     else if (head.word != FW_CHILD_RESULT)
@@ -329,6 +364,9 @@ fw_child_fate fw_child_call(fw_child *child, fw_buffer *text, fw_call_output *ou
     if (m == MOVED) {
         began = true;
         m = receive_ready(&x);
+    } else if (m == LOST && receive_ready(&x) == REFUSED) {
+        /* It said why, and was gone before it was asked for anything. */
+        m = REFUSED;
     }
     if (m == MOVED)
         m = receive_outcome(&x);

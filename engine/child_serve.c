@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,29 +17,42 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "engine/child_wire.h"
 #include "engine/children.h"
 
 enum { KEPT = 256 * 1024 /* bytes of room kept from call to call */ };
+/* Between two words of progress, the end of it (done == total) excepted: the parent is woken by
+ * each. */
+static const int64_t progress_gap_ns = 10 * FW_NS_PER_MS;
 
 static pid_t parent;
-/* Relaxed everywhere: a flag between a signal handler and its own process, with no data behind. */
+static fw_modules *served;
+/* A word is sent as a whole: a task may have threads that tell its progress. */
+static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
+static int64_t progress_ns; /* under the lock: when it was told last */
+/* A flag between a signal handler and its own process, with no data behind. */
 static fw_atomic(int) cancelled;
 
 static void hear(int number, siginfo_t *info, void *context)
 {
     (void)number;
     (void)context;
-    if (info->si_pid == parent)
-        fw_store_relaxed(&cancelled, 1);
+    if (info->si_pid != parent)
+        return;
+    /* [child-cancelled] seq_cst: before the look for a descriptor (engine/bell.h). */
+    fw_store_seq_cst(&cancelled, 1);
+    if (served)
+        fw_modules_wake_in_signal(served);
 }
 
 static int is_cancelled(const void *context)
 {
     (void)context;
-    return fw_load_relaxed(&cancelled);
+    /* [child-cancelled] seq_cst: after a descriptor was made. It costs a load. */
+    return fw_load_seq_cst(&cancelled);
 }
 
 /* Tasks may have changed both; a SIGTERM that they held back arrives here, before the next call
@@ -71,18 +85,20 @@ static bool receive(void *out, size_t len)
     return true;
 }
 
+enum { HEAD = sizeof(fw_child_answer_head) };
+
 /* In one piece as far as it goes, so that the parent is woken once. */
-static bool send_both(const fw_child_answer_head *head, const char *bytes)
+static bool send_both(const void *head, const char *bytes, size_t len)
 {
-    size_t done = 0, all = sizeof *head + head->len;
+    size_t done = 0, all = HEAD + len;
     while (done < all) {
-        size_t of_head = done < sizeof *head ? sizeof *head - done : 0;
-        size_t of_bytes = done > sizeof *head ? done - sizeof *head : 0;
+        size_t of_head = done < HEAD ? HEAD - done : 0;
+        size_t of_bytes = done > HEAD ? done - HEAD : 0;
         struct iovec parts[2] = {
-            {(char *)(uintptr_t)head + sizeof *head - of_head, of_head},
-            {(char *)(uintptr_t)bytes + of_bytes, head->len - of_bytes},
+            {(char *)(uintptr_t)head + HEAD - of_head, of_head},
+            {(char *)(uintptr_t)bytes + of_bytes, len - of_bytes},
         };
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = head->len > 0 ? 2 : 1};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = len > 0 ? 2 : 1};
         ssize_t sent = sendmsg(FW_PROCESS_GIVEN, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno != EINTR)
             return false;
@@ -91,22 +107,46 @@ static bool send_both(const fw_child_answer_head *head, const char *bytes)
     return true;
 }
 
-static bool answer(fw_child_word word, fw_span bytes)
+static bool answer(fw_child_word word, fw_span bytes, const fw_call_output *output)
 {
     static const char too_big[] = "the result is larger than what a child process can send";
     if (bytes.len > FW_CHILD_ANSWER_MAX) {
         word = FW_CHILD_ERROR;
         bytes = (fw_span){too_big, sizeof too_big - 1};
     }
-    fw_child_answer_head head = {word, bytes.ptr != NULL, bytes.ptr ? bytes.len : 0};
-    return send_both(&head, bytes.ptr);
+    fw_child_answer_head head = {
+        .word = word, .given = bytes.ptr != NULL, .len = bytes.ptr ? bytes.len : 0};
+    if (output) {
+        head.again = (uint16_t)output->again;
+        head.again_ms = output->again_ms;
+    }
+    pthread_mutex_lock(&saying);
+    bool sent = send_both(&head, bytes.ptr, head.len);
+    pthread_mutex_unlock(&saying);
+    return sent;
+}
+
+/* Any thread of the task. */
+static int tell_progress(void *context, uint64_t done, uint64_t total, fw_span note)
+{
+    (void)context;
+    fw_child_progress_head head = {FW_CHILD_PROGRESS, (uint32_t)note.len, done, total};
+    int64_t now_ns = fw_now_ns();
+    pthread_mutex_lock(&saying);
+    bool due = now_ns - progress_ns >= progress_gap_ns || (total > 0 && done >= total);
+    if (due) {
+        progress_ns = now_ns;
+        send_both(&head, note.ptr, note.len);
+    }
+    pthread_mutex_unlock(&saying);
+    return 0;
 }
 
 /* What the task is called with points into the room. */
 static fw_call_input input_of(const fw_child_call_head *head, const char *room)
 {
-    fw_span parts[4];
-    for (int i = 0; i < 4; i++) {
+    fw_span parts[FW_CHILD_PARTS];
+    for (int i = 0; i < FW_CHILD_PARTS; i++) {
         parts[i] = (fw_span){room, head->lengths[i]};
         room += head->lengths[i];
     }
@@ -114,10 +154,12 @@ static fw_call_input input_of(const fw_child_call_head *head, const char *room)
                            .name = parts[1],
                            .args = parts[2],
                            .kwargs = parts[3],
+                           .options = parts[4],
                            .key = head->key,
                            .attempt = head->attempt,
                            .deadline_ns = head->deadline_ns,
-                           .cancelled = is_cancelled};
+                           .cancelled = is_cancelled,
+                           .progress = tell_progress};
 }
 
 static bool serve_call(fw_modules *modules, const fw_call_input *input)
@@ -126,11 +168,13 @@ static bool serve_call(fw_modules *modules, const fw_call_input *input)
     fw_call_output output = {.error = {unknown, sizeof unknown - 1}};
     const fw_task_entry *entry = fw_modules_find(modules, input->name);
     listen_to_parent();
+    /* Relaxed, both: nobody reports and no signal is on its way between calls. */
     fw_store_relaxed(&cancelled, 0);
+    progress_ns = 0;
     if (entry)
         fw_modules_call(modules, entry, input, &output);
-    return output.success ? answer(FW_CHILD_RESULT, output.result)
-                          : answer(FW_CHILD_ERROR, output.error);
+    return output.success ? answer(FW_CHILD_RESULT, output.result, NULL)
+                          : answer(FW_CHILD_ERROR, output.error, &output);
 }
 
 static int serve(fw_modules *modules)
@@ -140,9 +184,9 @@ static int serve(fw_modules *modules)
     int rc = 0;
     while (rc == 0 && receive(&head, sizeof head)) {
         size_t len = 0;
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < FW_CHILD_PARTS; i++)
             len += head.lengths[i];
-        if (head.word != FW_CHILD_CALL || len > 4 * FW_CHILD_PART_MAX) {
+        if (head.word != FW_CHILD_CALL || len > FW_CHILD_PARTS * FW_CHILD_PART_MAX) {
             rc = -FW_EPROTO;
         } else if (!fw_buffer_reserve(&room, len + 1)) {
             /* It cannot even be read: the parent sees this process end. */
@@ -179,12 +223,14 @@ int fw_child_serve(fw_modules *modules)
         fw_child_refuse(fw_errmsg());
         return 0;
     }
-    int rc = answer(FW_CHILD_READY, (fw_span){0}) ? serve(modules) : 0;
+    served = modules;
+    int rc = answer(FW_CHILD_READY, (fw_span){0}, NULL) ? serve(modules) : 0;
+    served = NULL;
     fw_modules_thread_stop(modules, 0);
     return rc;
 }
 
 void fw_child_refuse(const char *text)
 {
-    answer(FW_CHILD_READY, (fw_span){text, strlen(text)});
+    answer(FW_CHILD_READY, (fw_span){text, strlen(text)}, NULL);
 }

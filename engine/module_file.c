@@ -118,14 +118,47 @@ static int read_name(reading *r, char **out, const char *pointer, const char *wh
     return 0;
 }
 
+/* Numbers that mean nothing are a slip of the module's author: better told now. */
+static int check_numbers(reading *r, const fw_task_info *task)
+{
+    const char *wrong = NULL;
+    if (task->max_retries < 0 || task->retry_delay_ms < 0 || task->retry_max_ms < 0)
+        wrong = "a negative retry count or delay";
+    else if (!(task->retry_factor >= 0 && task->retry_factor <= 1e6))
+        wrong = "a retry_factor below 0 or above a million";
+    else if (!(task->retry_jitter >= 0 && task->retry_jitter <= 1))
+        wrong = "a retry_jitter that is not between 0 and 1";
+    else if (task->max_running < 0 ||
+             !(task->rate_per_s == 0 || (task->rate_per_s >= 1e-6 && task->rate_per_s <= 1e9)))
+        wrong = "a negative max_running, or a rate_per_s that is not between 1e-6 and 1e9";
+    else if (task->timeout_ms < 0)
+        wrong = "a negative timeout_ms";
+    else if (task->overlap < 0 || task->overlap > FW_SCHEDULE_ALLOW || task->catchup < 0 ||
+             task->catchup > FW_MISSED_ALL)
+        wrong = "an unknown word for overlap or catchup";
+    if (wrong)
+        return REFUSE(r, FW_EINVAL, "%s: task '%s' has %s", r->path, task->name, wrong);
+    return 0;
+}
+
 static int read_task(reading *r, const fw_task_def *def)
 {
     fw_task_info *task = &r->info.tasks[r->info.count++]; /* counted first: fini frees a part */
-    *task = (fw_task_info){.flags = def->flags,
-                           .max_retries = def->max_retries,
-                           .repeat_count = def->repeat_count,
-                           .timeout_ms = def->timeout_ms,
-                           .every_ms = def->every_ms};
+    *task = (fw_task_info){
+        .flags = def->flags,
+        .max_retries = def->max_retries,
+        .repeat_count = def->repeat_count,
+        .max_running = def->max_running,
+        .overlap = def->overlap,
+        .catchup = def->catchup,
+        .timeout_ms = def->timeout_ms,
+        .every_ms = def->every_ms,
+        .retry_delay_ms = def->retry_delay_ms,
+        .retry_max_ms = def->retry_max_ms,
+        .retry_factor = def->retry_factor,
+        .retry_jitter = def->retry_jitter,
+        .rate_per_s = def->rate_per_s,
+    };
     int rc = read_name(r, &task->name, def->name, "task name");
     if (rc == 0)
         rc = read_text(r, &task->doc, def->doc, "doc");
@@ -133,6 +166,10 @@ static int read_task(reading *r, const fw_task_def *def)
         rc = read_text(r, &task->cron, def->cron, "cron");
     if (rc == 0)
         rc = read_text(r, &task->repeat_until, def->repeat_until, "repeat_until");
+    if (rc == 0)
+        rc = read_text(r, &task->tz, def->tz, "tz");
+    if (rc == 0)
+        rc = check_numbers(r, task);
     if (rc == 0 && !def->fn)
         rc = REFUSE(r, FW_EINVAL, "%s: task '%s' has no function", r->path, task->name);
     return rc;
@@ -286,6 +323,7 @@ void fw_module_info_fini(fw_module_info *info)
         free(task->doc);
         free(task->cron);
         free(task->repeat_until);
+        free(task->tz);
     }
     free(info->tasks);
     free(info->name);

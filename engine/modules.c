@@ -353,3 +353,14 @@ void fw_modules_call(fw_modules *modules, const fw_task_entry *entry, const fw_c
     fw_call_run(&own->call, output, entry, modules->loaded[entry->module_index].state,
                 own->tls[entry->module_index], input);
 }
+
+void fw_modules_wake(fw_modules *modules)
+{
+    for (unsigned i = 0; i < modules->threads_max; i++)
+        fw_bell_ring(&modules->threads[i].call.bell);
+}
+
+void fw_modules_wake_in_signal(fw_modules *modules)
+{
+    fw_bell_ring_in_signal(&modules->threads[0].call.bell);
+}

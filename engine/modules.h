@@ -14,10 +14,11 @@
 
 /* --- reading without running --- */
 typedef struct fw_task_info {
-    char *name, *doc, *cron, *repeat_until; /* NULL where the module has none */
+    char *name, *doc, *cron, *repeat_until, *tz; /* NULL where the module has none */
     unsigned flags;
-    int32_t max_retries, repeat_count;
-    int64_t timeout_ms, every_ms;
+    int32_t max_retries, repeat_count, max_running, overlap, catchup;
+    int64_t timeout_ms, every_ms, retry_delay_ms, retry_max_ms;
+    double retry_factor, retry_jitter, rate_per_s;
 } fw_task_info;
 typedef struct fw_module_info {
     char *name, *version;
@@ -71,17 +72,33 @@ typedef struct fw_call_input {
     int64_t deadline_ns;                   /* monotonic; 0: none */
     int (*cancelled)(const void *context); /* one load */
     const void *cancelled_context;
+    fw_span options; /* a JSON object that was checked; the headers are in it. Or empty */
+    /* What fw_progress says, by any thread of the task; NULL: nobody is interested. */
+    int (*progress)(void *context, uint64_t done, uint64_t total, fw_span note);
+    void *progress_context;
     unsigned thread;
 } fw_call_input;
+/* What a failed run wants to follow. */
+typedef enum fw_again {
+    FW_AGAIN_USUAL = 0, /* another run, if retries are left */
+    FW_AGAIN_AFTER,     /* the same, after again_ms */
+    FW_AGAIN_NEVER
+} fw_again;
 /* Borrowed until the next call on the same thread. */
 typedef struct fw_call_output {
     bool success;
     fw_span result; /* JSON; empty: null */
     fw_span error;  /* text; ptr NULL: none */
     bool crashed;   /* isolated calls only: its process ended under it (children.h) */
+    fw_again again; /* of a failure */
+    int64_t again_ms;
 } fw_call_output;
 /* Runs a task function on this thread. */
 void fw_modules_call(fw_modules *modules, const fw_task_entry *entry, const fw_call_input *input,
                      fw_call_output *output);
+/* A call was cancelled: those that wait in poll are woken. Any thread. */
+void fw_modules_wake(fw_modules *modules);
+/* The same for a process with one task thread, from a signal handler. */
+void fw_modules_wake_in_signal(fw_modules *modules);
 
 #endif

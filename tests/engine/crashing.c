@@ -1,6 +1,7 @@
 /* crashing.c - tasks that go wrong in every way, each marked to run in a process of its own.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,59 @@ static int touchy(fw_call *c)
     while (fw_call_attempt(c) > 0)
         getppid();
     return 0;
+}
+
+/* Waits in poll until it is told to end. */
+static int polls(fw_call *c)
+{
+    struct pollfd look = {fw_cancel_fd(c), POLLIN, 0};
+    if (look.fd < 0)
+        return look.fd;
+    while (poll(&look, 1, -1) < 1)
+        continue;
+    return fw_fail(c, "woken, and cancelled is %d", fw_cancelled(c));
+}
+
+/* Tells how far it is, the last thing at once after the first, then waits to be cancelled. */
+static int works(fw_call *c)
+{
+    fw_progress(c, 1, 3, "begun");
+    fw_progress(c, 3, 3, "all done");
+    while (!fw_cancelled(c))
+        getppid();
+    return 0;
+}
+
+static int again(fw_call *c)
+{
+    const char *trace = fw_call_header(c, "traceparent");
+    return fw_retry(c, 250, "later, %s", trace ? trace : "without a trace");
+}
+
+static int never(fw_call *c)
+{
+    return fw_fail_final(c, "not like this");
+}
+
+static int before(fw_call *c)
+{
+    return strcmp(fw_call_name(c), "refused") == 0 ? fw_fail_final(c, "not in this house") : 0;
+}
+
+/* What it says is nobody's; where it is seen is told by the environment. */
+static void after(fw_call *c, int rc)
+{
+    fw_span outcome = fw_call_outcome(c);
+    char text[64];
+    snprintf(text, sizeof text, "%d %.*s", rc, (int)(outcome.len < 40 ? outcome.len : 40),
+             outcome.len > 0 ? outcome.ptr : "");
+    fw_ret_str(c, "after");
+    setenv("FW_TEST_AFTER", text, 1);
+}
+
+static int last_after(fw_call *c)
+{
+    return fw_ret_str(c, getenv("FW_TEST_AFTER"));
 }
 
 static int first_time(fw_call *c)
@@ -174,6 +228,12 @@ static const fw_task_def tasks[] = {
     BAD("descriptors", descriptors),
     BAD("meddle", meddle),
     BAD("hang_up", hang_up),
+    BAD("polls", polls),
+    BAD("works", works),
+    BAD("again", again),
+    BAD("never", never),
+    BAD("refused", segv),
+    BAD("last_after", last_after),
     FW_TASK("own_pid", pid, .doc = "Not marked: where all tasks run."),
 };
-FW_MODULE("crashing", "1.0", tasks);
+FW_MODULE_WITH("crashing", "1.0", tasks, .before = before, .after = after);

@@ -351,7 +351,7 @@ static int uses_everything(fw_call *c)
 static void steady_calls_allocate_nothing(void **state)
 {
     (void)state;
-    fw_call_thread fresh;
+    fw_call_thread fresh = {.running = false};
     assert_true(fw_call_thread_init(&fresh));
     size_t before = allocations;
     for (int i = 0; i < 1010; i++) {

@@ -127,7 +127,7 @@ static void assert_refused(const char *name, int code, const char *words)
 static void wrong_modules_are_refused_with_reasons(void **state)
 {
     (void)state;
-    assert_refused("other_abi", FW_EABI, "built for ABI 2 and this program has ABI 1");
+    assert_refused("other_abi", FW_EABI, "built for ABI 3 and this program has ABI 2");
     assert_refused("other_module_size", FW_EABI, "structures have 64 and");
     assert_refused("other_task_size", FW_EABI, "and 88 bytes where this program has");
     assert_refused("no_tasks", FW_EINVAL, "has 0 tasks");
@@ -137,6 +137,9 @@ static void wrong_modules_are_refused_with_reasons(void **state)
     assert_refused("no_task_name", FW_EINVAL, "a task name of the module is empty");
     assert_refused("name_with_space", FW_EINVAL, "a task name of the module is empty");
     assert_refused("name_not_utf8", FW_EINVAL, "a task name of the module is empty");
+    assert_refused("wrong_jitter", FW_EINVAL, "task 'answer' has a retry_jitter that is not");
+    assert_refused("wrong_rate", FW_EINVAL, "or a rate_per_s that is not");
+    assert_refused("wrong_overlap", FW_EINVAL, "an unknown word for overlap");
     assert_refused("heavy", FW_EBIG, "bytes of text");
     assert_refused("other", FW_EINVAL, "does not export fastworker_module");
     assert_refused("twins", FW_EDUP, "two tasks named 'twin'");

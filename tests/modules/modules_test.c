@@ -168,7 +168,7 @@ static void a_module_finds_every_function(void **state)
     if (load(modules, "everything") < 0)
         fail_msg("%s", error);
     assert_int_equal(fw_modules_thread_start(modules, 0), 0);
-    assert_true(span_is(call(modules, "count", "[]", 0).result, "24"));
+    assert_true(span_is(call(modules, "count", "[]", 0).result, "30"));
     fw_modules_thread_stop(modules, 0);
     fw_modules_destroy(modules);
 }
