@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/config_apply.h"
 #include "app/exposure.h"
 #include "app/http.h"
 #include "app/http_stats.h"
@@ -47,6 +48,11 @@ static int build_engine(fw_control_plane *plane)
     rc = fw_schedules_start(&plane->house.life, error, sizeof error, s);
     if (rc < 0)
         return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.schedules", error);
+    rc = fw_config_apply_tasks(&plane->house.life, error, sizeof error, &s->sections);
+    if (rc == 0)
+        rc = fw_config_apply_schedules(&plane->house.life, error, sizeof error, &s->sections);
+    if (rc < 0)
+        return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.sections", error);
     plane->house.life.waits = !s->local;
     plane->house.life.unknown_hold_ns = s->unknown_hold_ns;
     plane->house.life.losses_max = (unsigned)s->losses_max;
@@ -135,7 +141,7 @@ static void turn(void *context, unsigned count, int64_t now_ns)
         fw_unknown_sweep(&plane->house.life, fw_wall_ns());
     }
     fw_schedules_turn(plane->house.life.schedules, fw_wall_ns(), now_ns);
-    fw_reload_if_asked(plane->house.settings, plane->house.cache);
+    fw_reload_if_asked(plane->house.settings, &plane->house.life);
 }
 
 /* Whoever has subworkers of his own wants the code of tasks there, unless he says otherwise. */

@@ -6,10 +6,10 @@
  * returns. SPDX-License-Identifier: Apache-2.0 */
 #include "app/lifecycle_parts.h"
 #include "app/long_poll.h"
+#include "app/retry.h"
 #include "app/schedules.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,8 +95,10 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
     FW_ASSERT(name->entry);
     fw_record *record = fw_record_of(task);
+    const fw_task_policy *policy = fw_name_policy(name);
     /* Relaxed: it had lost workers before this run began. */
-    bool asked = record->isolate || fw_load_relaxed(&record->losses) > 0;
+    bool asked =
+        record->isolate || (policy && policy->isolate) || fw_load_relaxed(&record->losses) > 0;
     fw_isolation_call(&life->isolation, life->modules, name->entry, &input, asked, &my_output);
     my_crash = my_output.crashed;
     return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
@@ -181,8 +183,7 @@ static bool is_loss(fw_task *task, int why)
     return true;
 }
 
-/* The wire's five fields: wait delay * backoff^n after the n-th failure, at most the maximum, while
- * retries are left. A lost worker is nobody's failure, and too many of them are the end. */
+/* A lost worker is nobody's failure, and too many of them are the end. */
 int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
 {
     const fw_lifecycle *life = context;
@@ -191,19 +192,7 @@ int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
         return fw_load_relaxed(&fw_record_of(task)->losses) < life->losses_max ? fw_now_ns() + 1
                                                                                : 0;
     }
-    const fw_record_extras *extras = fw_record_extras_of(task);
-    /* Relaxed: changed between runs only. */
-    int failures = fw_load_relaxed(&task->attempt) - fw_load_relaxed(&fw_record_of(task)->losses);
-    if (!extras || failures > extras->max_retries)
-        return 0;
-    double wait_s = extras->retry_delay_s * pow(extras->retry_backoff, failures - 1);
-    if (!(wait_s < extras->retry_backoff_max_s))
-        wait_s = extras->retry_backoff_max_s;
-    if (!(wait_s >= 0))
-        wait_s = 0;
-    if (wait_s > 1e9)
-        wait_s = 1e9;
-    return fw_now_ns() + 1 + (int64_t)(wait_s * 1e9);
+    return fw_retry_due_ns(life, task, why == FW_ENDED_BY_RUN ? &my_output : NULL);
 }
 
 /* "Task timed out after 0.2s", seconds as Python prints a float. */

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/config_apply.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -266,6 +267,7 @@ void fw_house_tear_down(fw_house *house)
         fw_lifecycle_fini(&house->life);
     if (house->cache)
         fw_cache_destroy(house->cache);
+    fw_config_forget(&house->life);
     fw_names_destroy(house->names);
     if (house->modules)
         fw_modules_destroy(house->modules);

@@ -88,6 +88,9 @@ static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_
                     const fw_name *name)
 {
     fw_record_write(task, s, name, c->wall_ns);
+    const fw_task_policy *policy = fw_name_policy(name);
+    if (task->timeout_ns == 0 && policy)
+        task->timeout_ns = policy->timeout_ns;
     if (task->timeout_ns == 0 && name->entry)
         task->timeout_ns = name->entry->def->timeout_ms * FW_NS_PER_MS;
     fw_record *record = fw_record_of(task);

@@ -38,6 +38,7 @@ typedef struct fw_lifecycle {
     fw_dead *dead;                         /* NULL: a subworker keeps none */
     struct fw_workers *workers;            /* NULL: a subworker has none */
     struct fw_schedules *schedules;        /* NULL: the same */
+    fw_task_policy *policies;              /* all that names have had; see app/config_apply.h */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
     fw_atomic(unsigned) wildcards; /* places that run whatever they are given */

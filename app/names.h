@@ -7,6 +7,7 @@
 #ifndef FW_APP_NAMES_H
 #define FW_APP_NAMES_H
 
+#include "app/task_policy.h"
 #include "base/atomic.h"
 #include "engine/modules.h"
 
@@ -21,6 +22,7 @@ typedef struct fw_name {
     fw_atomic(bool) announced;
     /* Wall clock; 0: no task of it waits for somebody who tells it (app/unknown). */
     fw_atomic(int64_t) waits_since_ns;
+    fw_atomic(const fw_task_policy *) policy; /* of the configuration file; NULL: none */
     char text[FW_NAME_MAX + 1];
 } fw_name;
 
@@ -43,6 +45,19 @@ static inline void fw_name_announce(const fw_name *name)
 {
     /* [name-announced] release: tasks of it wait at the dispatcher. */
     fw_store_release(&((fw_name *)(uintptr_t)name)->announced, true);
+}
+
+/* Any thread; stays valid. NULL: the configuration file says nothing of it. */
+static inline const fw_task_policy *fw_name_policy(const fw_name *name)
+{
+    /* [name-policy] acquire: what it says. */
+    return fw_load_acquire(&((fw_name *)(uintptr_t)name)->policy);
+}
+
+static inline void fw_name_set_policy(const fw_name *name, const fw_task_policy *policy)
+{
+    /* [name-policy] release: what it says. */
+    fw_store_release(&((fw_name *)(uintptr_t)name)->policy, policy);
 }
 
 static inline fw_span fw_name_text(const fw_name *name)

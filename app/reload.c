@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/config_apply.h"
 #include "app/setting_table.h"
 #include "base/log.h"
 
@@ -72,7 +73,21 @@ static void apply(const fw_settings *now, fw_cache *cache, fw_log_format format)
     fw_log_configure(level, format);
 }
 
-bool fw_reload_if_asked(const fw_settings *started, fw_cache *cache)
+/* What cannot be put in force is told, and the rest is. */
+static void apply_sections(const fw_settings *started, const fw_settings *now, fw_lifecycle *life)
+{
+    char text[1024];
+    if (fw_config_apply_tasks(life, text, sizeof text, &now->sections) < 0)
+        fw_log(FW_LOG_ERROR, "reload.task", "%s", text);
+    if (life->schedules && fw_config_apply_schedules(life, text, sizeof text, &now->sections) < 0)
+        fw_log(FW_LOG_ERROR, "reload.schedule", "%s", text);
+    fw_config_restart_needed(text, sizeof text, &started->sections, &now->sections);
+    if (text[0])
+        fw_log(FW_LOG_WARN, "reload.exec", "the programs of these tasks change with a restart: %s",
+               text);
+}
+
+bool fw_reload_if_asked(const fw_settings *started, fw_lifecycle *life)
 {
     char names[1024];
     fw_settings now;
@@ -83,7 +98,8 @@ bool fw_reload_if_asked(const fw_settings *started, fw_cache *cache)
         fw_log(FW_LOG_ERROR, "reload.refused", "nothing was changed: %s", error.text);
         return true;
     }
-    apply(&now, cache, (fw_log_format)started->log_format);
+    apply_sections(started, &now, life);
+    apply(&now, life->cache, (fw_log_format)started->log_format);
     fw_reload_restart_needed(names, sizeof names, started, &now);
     if (names[0])
         fw_log(FW_LOG_WARN, "reload.restart", "these take effect after a restart: %s", names);

@@ -74,14 +74,18 @@ static void show(void *context, const fw_schedule_view *view)
     add_time(out, "last_success_unix", view->last_success_ns);
     if (view->count >= 0)
         fw_buffer_format(out, "\"count\": %" PRId64 ", ", view->count);
-    fw_buffer_format(
-        out,
-        "\"state\": \"%s\", \"source\": \"%s\", \"priority\": \"%s\", "
-        "\"overlap\": \"%s\", \"catchup\": \"%s\", \"started\": %" PRIu64 ", \"skipped\": %" PRIu64
-        ", \"missed\": %" PRIu64 ", \"caught_up\": %" PRIu64 ", \"running\": %zu, \"waiting\": %zu",
-        view->state, view->from_module ? "module" : "api", fw_prio_name((fw_prio)view->level),
-        fw_overlap_name(view->overlap), fw_catchup_name(view->catchup), view->started,
-        view->skipped, view->missed, view->caught_up, view->running, view->waiting);
+    fw_buffer_format(out,
+                     "\"state\": \"%s\", \"source\": \"%s\", \"priority\": \"%s\", "
+                     "\"overlap\": \"%s\", \"catchup\": \"%s\", \"started\": %" PRIu64
+                     ", \"skipped\": %" PRIu64 ", \"missed\": %" PRIu64 ", \"caught_up\": %" PRIu64
+                     ", \"running\": %zu, \"waiting\": %zu",
+                     view->state,
+                     view->from_module ? "module"
+                     : view->from_file ? "file"
+                                       : "api",
+                     fw_prio_name((fw_prio)view->level), fw_overlap_name(view->overlap),
+                     fw_catchup_name(view->catchup), view->started, view->skipped, view->missed,
+                     view->caught_up, view->running, view->waiting);
     if (l->runs)
         add_runs(out, view);
     fw_buffer_text(out, "}");
@@ -193,6 +197,8 @@ static const char *read_member(request *r, fw_span key, fw_json value)
                                                                     : "count: a count is wanted";
     if (fw_json_key_is(key, "catchup_window"))
         return read_duration(value, &plan->window_ns) ? NULL : "catchup_window: seconds are wanted";
+    if (fw_json_key_is(key, "jitter"))
+        return read_duration(value, &plan->jitter_ns) ? NULL : "jitter: seconds are wanted";
     if (fw_json_key_is(key, "timeout"))
         return read_duration(value, &plan->timeout_ns) ? NULL : "timeout: seconds are wanted";
     if (fw_json_key_is(key, "max_retries"))

@@ -61,6 +61,9 @@ static void submit(fw_schedules *schedules, fw_key key, const fw_definition *def
         .level = plan->level,
         .reply = {.form = FW_REPLY_NONE, .flags = FW_FOR_SCHEDULE},
     };
+    if (plan->jitter_ns > 0)
+        submission.eta_wall_ns =
+            fw_wall_ns() + (int64_t)(fw_key_random().low % (uint64_t)plan->jitter_ns);
     const fw_schedule_ops *ops = &schedules->config.ops;
     ops->submit(ops->context, &submission);
     /* What has ended has come back here already. */
@@ -276,7 +279,7 @@ void fw_schedules_turn(fw_schedules *schedules, int64_t wall_ns, int64_t now_ns)
     for (fw_entry *entry = schedules->entries; entry; entry = entry->next) {
         if (was_set)
             follow_clock(entry, wall_ns, moved_ns);
-        if (entry->next_ns <= wall_ns || entry->waiting_count > 0)
+        if (!entry->orphan && (entry->next_ns <= wall_ns || entry->waiting_count > 0))
             look(schedules, entry, &orders, wall_ns);
     }
     pthread_mutex_unlock(&schedules->lock);

@@ -246,13 +246,15 @@ static bool is_same(const fw_plan *a, const fw_plan *b)
            a->max_retries == b->max_retries && a->retry_delay_s == b->retry_delay_s &&
            a->retry_backoff == b->retry_backoff &&
            a->retry_backoff_max_s == b->retry_backoff_max_s && a->level == b->level &&
-           a->from_module == b->from_module;
+           a->from_module == b->from_module && a->from_file == b->from_file &&
+           a->jitter_ns == b->jitter_ns;
 }
 
 /* --- changes --- */
 
 static void begin(fw_entry *entry, int64_t now_ns)
 {
+    entry->orphan = false;
     entry->fired = 0;
     entry->last_ns = 0;
     entry->anchor_ns = now_ns;
@@ -270,6 +272,8 @@ static int put(fw_schedules *schedules, char *error, size_t capacity, fw_definit
     fw_entry **link = find_link(schedules, d->plan.name), *entry = *link;
     if (entry && is_same(&entry->definition->plan, &d->plan)) {
         fw_definition_release(d);
+        if (entry->orphan)
+            begin(entry, now_ns);
         return FW_PUT_SAME;
     }
     bool fresh = !entry;
@@ -317,6 +321,20 @@ bool fw_schedules_delete(fw_schedules *schedules, fw_span name)
     }
     pthread_mutex_unlock(&schedules->lock);
     return entry != NULL;
+}
+
+void fw_schedules_orphan(fw_schedules *schedules, bool (*is_in_file)(void *context, fw_span name),
+                         void *context)
+{
+    pthread_mutex_lock(&schedules->lock);
+    for (fw_entry *entry = schedules->entries; entry; entry = entry->next) {
+        const fw_plan *plan = &entry->definition->plan;
+        if (plan->from_file && !is_in_file(context, plan->name)) {
+            entry->orphan = true;
+            entry->waiting_count = 0;
+        }
+    }
+    pthread_mutex_unlock(&schedules->lock);
 }
 
 bool fw_schedules_pause(fw_schedules *schedules, fw_span name, bool pause, int64_t now_ns)
@@ -398,6 +416,8 @@ bool fw_schedules_read_time(fw_schedules *schedules, int64_t *out_ns, fw_span na
 
 static const char *state_of(const fw_entry *entry)
 {
+    if (entry->orphan)
+        return "orphan";
     bool over = entry->next_ns == FW_SCHEDULE_NEVER && entry->waiting_count == 0;
     return over ? "finished" : entry->paused ? "paused" : "active";
 }
@@ -416,7 +436,9 @@ static void show(const fw_entry *entry, fw_schedule_run *runs,
                              .catchup = (fw_catchup)plan->catchup,
                              .level = plan->level,
                              .from_module = plan->from_module,
-                             .next_ns = entry->next_ns,
+                             .from_file = plan->from_file,
+                             .jitter_ns = plan->jitter_ns,
+                             .next_ns = entry->orphan ? FW_SCHEDULE_NEVER : entry->next_ns,
                              .count = plan->count,
                              .last_success_ns = entry->last_success_ns,
                              .started = entry->started,

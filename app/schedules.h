@@ -61,12 +61,13 @@ typedef struct fw_plan {
     fw_span name, task, args, kwargs, when, zone, until; /* empty: the default, or none */
     int overlap, catchup;                                /* -1: the default */
     int64_t window_ns;                                   /* for catching up all */
-    int64_t count;                                       /* runs by the clock; -1: no limit */
-    int64_t timeout_ns;                                  /* 0: the task's own */
+    int64_t jitter_ns;  /* each run starts later by a random time up to this */
+    int64_t count;      /* runs by the clock; -1: no limit */
+    int64_t timeout_ns; /* 0: the task's own */
     int32_t max_retries;
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
     uint8_t level; /* fw_prio */
-    bool from_module, paused;
+    bool from_module, from_file, paused;
 } fw_plan;
 
 typedef enum fw_put { FW_PUT_CREATED = 0, FW_PUT_REPLACED, FW_PUT_SAME } fw_put;
@@ -84,6 +85,10 @@ int fw_schedules_put(fw_schedules *schedules, char *error, size_t error_capacity
                      const fw_plan *plan, int64_t now_ns);
 /* False: there is none of that name. What runs, runs on. */
 bool fw_schedules_delete(fw_schedules *schedules, fw_span name);
+/* Those that came from the configuration file and are not in it any more are not run until they are
+ * put again; what runs, runs on. */
+void fw_schedules_orphan(fw_schedules *schedules, bool (*is_in_file)(void *context, fw_span name),
+                         void *context);
 /* Pauses, or resumes: then what was missed is caught up with. */
 bool fw_schedules_pause(fw_schedules *schedules, fw_span name, bool pause, int64_t now_ns);
 /* Runs it now, whatever the clock says; the overlap policy holds. "started", "waiting" or
@@ -114,11 +119,12 @@ typedef struct fw_schedule_run {
 
 typedef struct fw_schedule_view {
     const char *name, *task, *when, *zone, *until; /* until: empty when there is none */
-    const char *state;                             /* "active", "paused", "finished" */
+    const char *state;                             /* "active", "paused", "finished", "orphan" */
     fw_overlap overlap;
     fw_catchup catchup;
     uint8_t level;
-    bool from_module;
+    bool from_module, from_file;
+    int64_t jitter_ns;
     int64_t next_ns;         /* FW_SCHEDULE_NEVER: not again */
     int64_t count;           /* -1: no limit */
     int64_t last_success_ns; /* when it ended; 0: none yet */

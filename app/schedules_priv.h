@@ -36,7 +36,7 @@ typedef struct fw_live_run {
 typedef struct fw_entry {
     struct fw_entry *next;
     fw_definition *definition;
-    bool paused;
+    bool paused, orphan;
     int64_t anchor_ns, next_ns,
         last_ns;   /* last_ns: the last time by the clock that was dealt with */
     int64_t fired; /* by the clock, towards count */

@@ -37,10 +37,13 @@ void fw_settings_show(const fw_settings *settings, FILE *out, bool json)
         }
     }
     if (json)
-        fw_buffer_text(&text, "}\n");
+        fw_buffer_text(&text, ", \"sections\": ");
     FW_ASSERT(!text.failed);
     fwrite(text.data, 1, text.len, out);
     fw_buffer_fini(&text);
+    fw_sections_show(&settings->sections, out, json);
+    if (json)
+        fputs("}\n", out);
 }
 
 void fw_settings_dump_default(FILE *out)
@@ -52,6 +55,7 @@ void fw_settings_dump_default(FILE *out)
         fprintf(out, "\n# %s\n# Allowed: %s.\n# %s = %s\n", setting->meaning, setting->allowed,
                 setting->name, setting->initial ? setting->initial : "");
     }
+    fw_sections_dump_default(out);
 }
 
 static void variable_of(const fw_setting *setting, char *out, size_t capacity)
@@ -73,6 +77,7 @@ void fw_settings_document(FILE *out)
                 setting->secret ? "none" : setting->name, setting->secret ? "" : "`",
                 setting->initial ? setting->initial : "none", setting->allowed, setting->meaning);
     }
+    fw_sections_document(out);
 }
 
 void fw_settings_help(FILE *out)

@@ -7,7 +7,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,43 +96,44 @@ static bool load_defaults(fw_settings *settings, fw_settings_error *error)
 typedef struct file_reading {
     fw_settings *settings;
     fw_settings_error *error;
-    const char *path;
     bool failed;
 } file_reading;
 
-static int take_key(void *context, const char *section, const char *key, const char *value)
+static bool take_setting(fw_settings *settings, fw_settings_error *error,
+                         const fw_config_line *line)
+{
+    char where[256];
+    snprintf(where, sizeof where, "%s:%u: %s", line->path, line->line, line->key);
+    const fw_setting *setting = find_setting(line->key);
+    if (setting)
+        return apply(settings, error, setting, line->value, FW_FROM_FILE, where);
+    const char *near = fw_settings_suggest(line->key);
+    return fail(error, FW_EXIT_CONFIG, "%s: no setting of that name%s%s%s", where,
+                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static bool take_line(void *context, const fw_config_line *line)
 {
     file_reading *reading = context;
-    char where[256];
-    if (section[0] || reading->failed)
-        return 1; /* sections belong to others */
-    snprintf(where, sizeof where, "%s: %s", reading->path, key);
-    const fw_setting *setting = find_setting(key);
-    if (!setting) {
-        const char *near = fw_settings_suggest(key);
-        fail(reading->error, FW_EXIT_CONFIG, "%s: no setting of that name%s%s%s", where,
-             near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        reading->failed = true;
-        return 1;
-    }
-    reading->failed =
-        !apply(reading->settings, reading->error, setting, value, FW_FROM_FILE, where);
-    return 1;
+    fw_settings_error *error = reading->error;
+    reading->failed = line->kind[0] ? !fw_sections_take(&reading->settings->sections, error->text,
+                                                        sizeof error->text, line)
+                                    : !take_setting(reading->settings, error, line);
+    if (reading->failed)
+        error->exit_code = FW_EXIT_CONFIG;
+    return !reading->failed;
 }
 
 static bool load_file(fw_settings *settings, fw_settings_error *error, const char *path, bool asked)
 {
-    file_reading reading = {settings, error, path, false};
+    file_reading reading = {settings, error, false};
     if (!asked && access(path, R_OK) != 0)
         return true;
-    int line = ini_parse(path, take_key, &reading);
-    if (reading.failed)
+    if (fw_config_file_read(error->text, sizeof error->text, path, take_line, &reading) < 0) {
+        error->exit_code = FW_EXIT_CONFIG;
         return false;
-    if (line > 0)
-        return fail(error, FW_EXIT_CONFIG, "%s:%d: not a line of the form key = value", path, line);
-    if (line < 0)
-        return fail(error, FW_EXIT_CONFIG, "cannot read %s: %s", path, strerror(errno));
-    return true;
+    }
+    return !reading.failed;
 }
 
 static bool load_files(fw_settings *settings, fw_settings_error *error, const char *flag)
@@ -335,6 +335,13 @@ static bool find_config_flag(const char **path, fw_settings_error *error, int ar
     return true;
 }
 
+static bool check_sections(const fw_settings *settings, fw_settings_error *error)
+{
+    error->exit_code = FW_EXIT_CONFIG;
+    return fw_sections_check(&settings->sections, error->text, sizeof error->text,
+                             (int)settings->cron_compat);
+}
+
 bool fw_settings_load(fw_settings *out, fw_settings_error *error, int argc, char **argv)
 {
     const char *path;
@@ -342,7 +349,7 @@ bool fw_settings_load(fw_settings *out, fw_settings_error *error, int argc, char
     *error = (fw_settings_error){0};
     if (load_defaults(out, error) && find_config_flag(&path, error, argc, argv) &&
         load_files(out, error, path) && load_environment(out, error) &&
-        load_flags(out, error, argc, argv))
+        load_flags(out, error, argc, argv) && check_sections(out, error))
         return true;
     fw_settings_fini(out);
     return false;
@@ -350,6 +357,7 @@ bool fw_settings_load(fw_settings *out, fw_settings_error *error, int argc, char
 
 void fw_settings_fini(fw_settings *settings)
 {
+    fw_sections_fini(&settings->sections);
     for (size_t i = 0; i < fw_setting_count; i++) {
         const fw_setting_kind *kind = fw_setting_table[i].kind;
         if (kind == &fw_kind_text || kind == &fw_kind_list || kind == &fw_kind_id ||

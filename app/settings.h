@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "app/config_sections.h"
 #include "engine/engine.h"
 
 enum { FW_MODULES_MAX = 32, FW_EXIT_USAGE = 2, FW_EXIT_BIND = 4, FW_EXIT_CONFIG = 78 };
@@ -84,6 +85,7 @@ typedef struct fw_settings {
     int64_t log_level, log_format;
 
     fw_origin origins[64]; /* by place in the table */
+    fw_sections sections;  /* of the file, which alone has them */
     /* The command line they were read with; borrowed, to read them again. */
     int argc;
     char **argv;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/config_apply.h"
 #include "app/exposure.h"
 #include "app/house.h"
 #include "base/assert.h"
@@ -60,6 +61,14 @@ static void list_tasks(subworker *sub)
         fw_buffer_json_string(&sub->tasks, (fw_span){name, strlen(name)});
     }
     fw_buffer_text(&sub->tasks, "]");
+}
+
+static int apply_sections(subworker *sub)
+{
+    char error[512];
+    int rc = fw_config_apply_tasks(&sub->house.life, error, sizeof error,
+                                   &sub->house.settings->sections);
+    return rc < 0 ? fw_house_refuse(FW_EXIT_CONFIG, "start.sections", error) : 0;
 }
 
 static int build_net(subworker *sub)
@@ -169,6 +178,8 @@ int fw_subworker_run(const fw_settings *settings)
     if (rc == 0)
         rc = fw_house_build_engine(&sub.house, &cache);
     sub.house.life.drain = drain_by_order;
+    if (rc == 0)
+        rc = apply_sections(&sub);
     if (rc == 0) {
         choose_id(&sub);
         list_tasks(&sub);

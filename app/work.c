@@ -29,10 +29,17 @@ static const int64_t quiet_max_ns = 100 * FW_NS_PER_MS;
 
 /* --- out --- */
 
+static bool is_isolated(const fw_name *name)
+{
+    const fw_task_policy *policy = fw_name_policy(name);
+    return policy && policy->isolate;
+}
+
 /* id: for the text of an id that is a UUID; NULL where the key is enough. */
 static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handout, char *id)
 {
     fw_task *task = handout->task;
+    const fw_name *name = fw_names_at(workers->life->names, task->name);
     return (fw_assignment){
         .lease = handout->lease,
         .attempt = handout->attempt,
@@ -40,7 +47,7 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
             {
                 .key = task->key,
                 .id = id || fw_record_of(task)->id_len ? fw_record_id(task, id) : (fw_span){0},
-                .name = fw_name_text(fw_names_at(workers->life->names, task->name)),
+                .name = fw_name_text(name),
                 .args = fw_record_args(task),
                 .kwargs = fw_record_kwargs(task),
                 .options = fw_record_options(task),
@@ -48,7 +55,7 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
                 .timeout_ns = fw_record_of(task)->limited ? task->timeout_ns : 0,
                 .level = task->level,
                 /* Relaxed: written under the duty, which we have. */
-                .isolate = fw_load_relaxed(&fw_record_of(task)->losses) > 0,
+                .isolate = fw_load_relaxed(&fw_record_of(task)->losses) > 0 || is_isolated(name),
             },
     };
 }

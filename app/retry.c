@@ -1,0 +1,80 @@
+/* app/retry.c - see app/retry.h. Covered by sections_test.py and exec_test.py.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/retry.h"
+
+#include <math.h>
+
+#include "app/record.h"
+#include "base/clock.h"
+
+static const int program_max = 3;
+static const double wait_max_s = 1e9;
+static const double module_delay_s = 60, module_delay_max_s = 3600;
+
+typedef struct terms {
+    int max_retries;
+    double delay_s, backoff, backoff_max_s;
+} terms;
+
+static double or_else(double value, double usual)
+{
+    return value > 0 ? value : usual;
+}
+
+static terms terms_of_module(const fw_task_def *def)
+{
+    return (terms){def->max_retries, or_else((double)def->retry_delay_ms / 1e3, module_delay_s),
+                   or_else(def->retry_factor, 2),
+                   or_else((double)def->retry_max_ms / 1e3, module_delay_max_s)};
+}
+
+/* A subworker's tasks are its control plane's to try again. */
+static terms terms_of(const fw_lifecycle *life, fw_task *task)
+{
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    const fw_name *name = fw_names_at(life->names, task->name);
+    const fw_task_policy *policy = fw_name_policy(name);
+    bool said = extras && extras->max_retries > 0;
+    if (!said && life->workers && policy && policy->max_retries > 0)
+        return (terms){policy->max_retries, policy->retry_delay_s, policy->retry_backoff,
+                       policy->retry_backoff_max_s};
+    if (!said && life->workers && name->entry && name->entry->def->max_retries > 0)
+        return terms_of_module(name->entry->def);
+    if (extras)
+        return (terms){extras->max_retries, extras->retry_delay_s, extras->retry_backoff,
+                       extras->retry_backoff_max_s};
+    return (terms){0, 1, 2, 60};
+}
+
+/* The wire's five fields: delay * backoff^n after the n-th failure, at most the maximum. */
+static double wait_of(const terms *t, int failures)
+{
+    double wait_s = t->delay_s * pow(t->backoff, failures - 1);
+    if (!(wait_s < t->backoff_max_s))
+        wait_s = t->backoff_max_s;
+    return !(wait_s >= 0) ? 0 : wait_s;
+}
+
+static bool is_program(const fw_lifecycle *life, fw_task *task)
+{
+    const fw_task_entry *entry = fw_names_at(life->names, task->name)->entry;
+    return entry && !entry->def->fn;
+}
+
+int64_t fw_retry_due_ns(const fw_lifecycle *life, fw_task *task, const fw_call_output *output)
+{
+    terms t = terms_of(life, task);
+    bool asked = output && output->again == FW_AGAIN_AFTER;
+    /* Relaxed: changed between runs only. A lost worker is nobody's failure. */
+    int failures = fw_load_relaxed(&task->attempt) - fw_load_relaxed(&fw_record_of(task)->losses);
+    if (asked && t.max_retries == 0 && life->workers && is_program(life, task))
+        t.max_retries = program_max;
+    if (failures > t.max_retries || (output && output->again == FW_AGAIN_NEVER))
+        return 0;
+    double wait_s = wait_of(&t, failures);
+    if (asked && output->again_ms >= 0)
+        wait_s = (double)output->again_ms / 1e3;
+    if (wait_s > wait_max_s)
+        wait_s = wait_max_s;
+    return fw_now_ns() + 1 + (int64_t)(wait_s * 1e9);
+}
