@@ -25,6 +25,7 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
         fw_http_upstream(plane),
         fw_http_tasks(plane),
         fw_http_stats_table(plane->stats),
+        fw_http_worker(plane),
     };
     fw_web_config config = {
         .host = s->gui_host ? s->gui_host : "127.0.0.1",

@@ -10,6 +10,7 @@
 /* Of one file each; plane outlives the server. */
 fw_web_table fw_http_upstream(fw_control_plane *plane); /* /api, /metrics, /livez, /readyz */
 fw_web_table fw_http_tasks(fw_control_plane *plane);    /* /api/v1/tasks */
+fw_web_table fw_http_worker(fw_control_plane *plane);   /* /api/v1/worker */
 
 /* Starts the dashboard's server with all of them: plane->web. 0, or -FW_E... with a sentence. */
 int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity);

@@ -5,6 +5,7 @@
  * since it left its bucket;
  * U3 dispatcher and links are not called with the lock held where they could call back.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "app/poller_unit.h"
 #include "app/worker_unit.h"
 
 #include <limits.h>
@@ -59,6 +60,23 @@ static void unpublish(fw_workers *workers, fw_unit *unit)
     fw_store_release(link, fw_load_relaxed(&unit->next));
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+size_t fw_unit_sort_names(uint32_t *names, size_t count)
+{
+    size_t kept = 0;
+    qsort(names, count, sizeof *names, compare_names);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || names[i] != names[i - 1])
+            names[kept++] = names[i];
+    }
+    return kept;
+}
+
 /* --- up and down --- */
 
 /* Nothing new goes there; what is in hand is asked about as lost. Once per unit that was attached.
@@ -82,7 +100,7 @@ static int attach_place(fw_unit *unit)
         .owner = unit,
         .names = unit->names,
         .name_count = unit->name_count,
-        .any = !unit->native,
+        .any = unit->any,
         .levels = (1u << FW_LEVELS) - 1,
         .slots = unit->slots,
         .prefetch = unit->native,
@@ -122,10 +140,11 @@ void fw_unit_end(fw_unit *unit, const char *why)
     /* Relaxed: a count. */
     fw_add_relaxed(&workers->downs, 1);
     fw_log(FW_LOG_INFO, "worker.down", "%s at %s: %s", unit->id, unit->address, why);
-    if (!unit->native) {
-        /* Relaxed: a hint for names that nobody has told. */
+    /* Relaxed: a hint for names that nobody has told. */
+    if (unit->any)
         fw_add_relaxed(&workers->life->wildcards, UINT_MAX);
-    }
+    if (unit->poller)
+        fw_poller_close(unit);
     /* One that is not up yet is attached at this moment, or never: attach sees to it. */
     if (before == FW_UNIT_UP)
         detach(unit);
@@ -160,6 +179,36 @@ void fw_unit_attach(fw_unit *unit)
         fw_unit_pause(unit, true);
     /* [unit-attached] release: we are through with the unit. */
     fw_sub_acq_rel(&unit->attached, 1);
+}
+
+void fw_unit_begin(fw_unit *unit, const char *kind)
+{
+    fw_log(FW_LOG_INFO, "worker.up", "%s at %s: %s", unit->id, unit->address, kind);
+    /* Relaxed: a hint for names that nobody has told. */
+    if (unit->any)
+        fw_add_relaxed(&unit->workers->life->wildcards, 1);
+    fw_unit_attach(unit);
+}
+
+bool fw_unit_open(fw_workers *workers, fw_unit *unit)
+{
+    fw_span id = {unit->id, strlen(unit->id)};
+    pthread_mutex_lock(&workers->lock);
+    bool late = fw_unit_find(workers, id) || fw_load_relaxed(&workers->closing);
+    if (!late)
+        fw_unit_publish(workers, unit);
+    pthread_mutex_unlock(&workers->lock);
+    if (!late)
+        fw_unit_begin(unit, "it asks over HTTP");
+    return !late;
+}
+
+bool fw_unit_is_down(fw_unit *unit)
+{
+    pthread_mutex_lock(&unit->workers->lock);
+    bool down = unit->state == FW_UNIT_DOWN;
+    pthread_mutex_unlock(&unit->workers->lock);
+    return down;
 }
 
 void fw_unit_up(void *context, void *owner)
@@ -212,6 +261,7 @@ void fw_unit_beat(void *context, void *owner, const fw_beat *beat)
 
 void fw_unit_free(fw_unit *unit)
 {
+    fw_poller_free(unit->poller);
     free(unit->names);
     free(unit);
 }

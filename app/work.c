@@ -10,6 +10,7 @@
  * subworker. So the next crash costs that process only and names the task without doubt; after
  * losses_max of them it is given up. SPDX-License-Identifier: Apache-2.0 */
 #include "app/lifecycle_parts.h"
+#include "app/poller_unit.h"
 #include "app/worker_unit.h"
 
 #include <stdio.h>
@@ -142,6 +143,8 @@ static void send(void *context, void *place_owner, const fw_handout *handouts, s
     count_starts(context, handouts, count);
     if (unit->native)
         send_native(unit, handouts, count);
+    else if (unit->poller)
+        fw_poller_send(unit, handouts, count);
     else
         send_python(unit, handouts, count);
 }

@@ -18,12 +18,14 @@ struct fw_unit {
     /* Immutable once published. */
     fw_workers *workers;
     char id[FW_WORKER_TEXT_MAX + 1], address[FW_WORKER_TEXT_MAX + 1], epoch[64], software[64];
-    bool native;
+    bool native; /* neither: a Python one, or one that polls */
+    bool any;    /* runs whatever it is given */
     unsigned slots;
     uint32_t *names;
     size_t name_count;
-    fw_link *link; /* one of the two */
+    fw_link *link; /* one of the three */
     fw_pylink *pylink;
+    struct fw_poller *poller; /* app/poller_unit.h */
     uint32_t place; /* of who attaches it, and of what comes after; others use fw_unit_place */
     /* Under the lock. */
     fw_unit_state state;
@@ -70,6 +72,14 @@ struct fw_workers {
 fw_unit *fw_unit_find(fw_workers *workers, fw_span id);
 /* Under the lock. */
 void fw_unit_publish(fw_workers *workers, fw_unit *unit);
+/* Publishes and attaches one that needs no wire to come up first. False: there is one of that id
+ * already, or the end has come; it is the caller's. In a read section. */
+bool fw_unit_open(fw_workers *workers, fw_unit *unit);
+/* Of one that is published, and has no wire that comes up: attaches it. kind: to be logged. */
+void fw_unit_begin(fw_unit *unit, const char *kind);
+bool fw_unit_is_down(fw_unit *unit);
+/* Ascending, each once; returns how many. */
+size_t fw_unit_sort_names(uint32_t *names, size_t count);
 /* Its wires are up: gives its places to the dispatcher. In a read section. */
 void fw_unit_attach(fw_unit *unit);
 /* The first to say so ends it. Any thread; in a read section; without the lock. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/poller_unit.h"
 #include "app/worker_unit.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -19,12 +20,6 @@ static const fw_registry_config registry_config = {
     .workers_max = 10000, .stale_ns = 30 * FW_NS_PER_S, .gone_ns = 600 * FW_NS_PER_S};
 
 /* --- registrations --- */
-
-static int compare_names(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
 
 /* What it says that it can run, as numbers. Names beyond what we keep are left out. */
 static bool take_names(fw_unit *unit, const fw_native_offer *offer)
@@ -43,12 +38,7 @@ static bool take_names(fw_unit *unit, const fw_native_offer *offer)
         fw_name_announce(name);
         unit->names[count++] = name->index;
     }
-    qsort(unit->names, count, sizeof *unit->names, compare_names);
-    unit->name_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || unit->names[i] != unit->names[i - 1])
-            unit->names[unit->name_count++] = unit->names[i];
-    }
+    unit->name_count = fw_unit_sort_names(unit->names, count);
     return true;
 }
 
@@ -66,6 +56,7 @@ static fw_unit *create_unit(fw_workers *workers, const fw_registration *r)
     copy_text(unit->id, sizeof unit->id, r->id);
     copy_text(unit->address, sizeof unit->address, r->address);
     unit->native = r->offer.present;
+    unit->any = !unit->native;
     if (!unit->native) {
         unit->slots = r->concurrency < 1           ? 1
                       : r->concurrency < FW_LEVELS ? r->concurrency
@@ -117,12 +108,8 @@ static const char *open_unit(fw_workers *workers, const fw_registration *r)
         fw_unit_free(unit);
         return "address: not one that can be dialed";
     }
-    if (!unit->native) {
-        fw_log(FW_LOG_INFO, "worker.up", "%s at %s: a Python subworker", unit->id, unit->address);
-        /* Relaxed: a hint for names that nobody has told. */
-        fw_add_relaxed(&workers->life->wildcards, 1);
-        fw_unit_attach(unit);
-    }
+    if (!unit->native)
+        fw_unit_begin(unit, "a Python subworker");
     return NULL;
 }
 
@@ -216,7 +203,7 @@ static void check_beat(fw_unit *unit, int64_t now_ns)
     fw_span id = {unit->id, strlen(unit->id)};
     if (unit->native)
         return;
-    uint32_t place = fw_unit_place(unit);
+    uint32_t place = unit->poller ? 0 : fw_unit_place(unit);
     if (place != 0 && fw_dispatch_place_snapshot(unit->workers->engine, place, &stats) &&
         stats.in_hand > 0)
         fw_registry_touch(unit->workers->registry, id, now_ns);
@@ -226,6 +213,12 @@ static void check_beat(fw_unit *unit, int64_t now_ns)
     /* Relaxed: a flag. */
     else if (state == FW_WORKER_STALE && !fw_load_relaxed(&unit->draining))
         fw_unit_pause(unit, true);
+}
+
+static void turn_poller(fw_unit *unit, int64_t now_ns)
+{
+    if (unit->poller)
+        fw_poller_turn(unit, now_ns);
 }
 
 /* Says what it wants of each native subworker, so that both ends notice a cut wire by its silence.
@@ -244,6 +237,7 @@ void fw_workers_turn(fw_workers *workers, unsigned count, int64_t now_ns)
     fw_unit_reap(workers);
     fw_rcu_read_lock();
     each_unit(workers, fw_work_recall, now_ns);
+    each_unit(workers, turn_poller, now_ns);
     if (count % 20 == 0) {
         fw_registry_sweep(workers->registry, now_ns);
         each_unit(workers, fw_work_check_deadlines, now_ns);
@@ -312,7 +306,7 @@ static bool show(void *context, const fw_worker_entry *entry)
     };
     if (unit) {
         view.native = unit->native;
-        view.software = unit->native ? unit->software : "python";
+        view.software = unit->software[0] ? unit->software : "python";
         view.slots = unit->slots;
         view.names = unit->name_count;
         /* Relaxed: a flag to be shown. */

@@ -1,0 +1,166 @@
+/* app/http_worker.c - /api/v1/worker: running tasks by asking for them (docs/WORKER_API.md).
+ *
+ * JSON in, JSON out; what the tasks are given to and taken from is app/poller. Covered by
+ * tests/app/worker_api_test.py. SPDX-License-Identifier: Apache-2.0 */
+#include "app/http.h"
+
+#include <string.h>
+
+#include "app/poller.h"
+#include "base/clock.h"
+
+static const int64_t wait_max_ns = 60 * FW_NS_PER_S;
+static const int64_t lease_min_ns = FW_NS_PER_S, lease_max_ns = 3600 * FW_NS_PER_S;
+static const int64_t wait_default_ns = 20 * FW_NS_PER_S, lease_default_ns = 30 * FW_NS_PER_S;
+enum { WORKER_MAX = 200 };
+
+/* The body as an object; empty: one without members. */
+static bool read_body(const fw_web_request *request, fw_web_answer *answer, fw_json *body)
+{
+    fw_span text = request->body.len > 0 ? request->body : (fw_span){"{}", 2};
+    *body = fw_json_parse(text);
+    if (body->type == FW_JSON_OBJECT)
+        return true;
+    fw_web_problem(answer, 400, NULL, "the body must be a JSON object");
+    return false;
+}
+
+static bool read_seconds(fw_json body, const char *name, int64_t least_ns, int64_t most_ns,
+                         int64_t *out_ns, fw_web_answer *answer)
+{
+    fw_json value = fw_json_get(body, name);
+    double seconds;
+    if (value.type == FW_JSON_INVALID || value.type == FW_JSON_NULL)
+        return true;
+    if (!fw_json_double(value, &seconds) || !(seconds >= 0)) {
+        fw_web_problem_field(answer, 422, name, "seconds, not negative");
+        return false;
+    }
+    *out_ns = seconds < (double)most_ns / 1e9 ? (int64_t)(seconds * 1e9) : most_ns;
+    *out_ns = *out_ns > least_ns ? *out_ns : least_ns;
+    return true;
+}
+
+static bool are_names(fw_json tasks)
+{
+    fw_json value;
+    for (fw_json_cursor at = fw_json_open(tasks); fw_json_next(&at, &value);) {
+        if (value.type != FW_JSON_STRING || value.text.len < 3)
+            return false;
+    }
+    return true;
+}
+
+static bool read_poll(fw_json body, fw_poll *poll, char *room, size_t capacity,
+                      fw_web_answer *answer)
+{
+    int64_t most = 1;
+    fw_json count = fw_json_get(body, "max");
+    if (!fw_json_string(fw_json_get(body, "worker"), room, capacity, &poll->worker) ||
+        poll->worker.len == 0 || poll->worker.len > WORKER_MAX ||
+        memchr(poll->worker.ptr, ':', poll->worker.len)) {
+        fw_web_problem_field(answer, 422, "worker", "1 to %d bytes without ':'", WORKER_MAX);
+        return false;
+    }
+    poll->tasks = fw_json_get(body, "tasks");
+    if (poll->tasks.type != FW_JSON_INVALID && poll->tasks.type != FW_JSON_NULL &&
+        (poll->tasks.type != FW_JSON_ARRAY || !are_names(poll->tasks))) {
+        fw_web_problem_field(answer, 422, "tasks", "an array of names of tasks");
+        return false;
+    }
+    if (count.type != FW_JSON_INVALID &&
+        (!fw_json_int(count, &most) || most < 1 || most > FW_POLL_MOST)) {
+        fw_web_problem_field(answer, 422, "max", "1 to %d", FW_POLL_MOST);
+        return false;
+    }
+    poll->most = (unsigned)most;
+    return read_seconds(body, "wait", 0, wait_max_ns, &poll->wait_ns, answer) &&
+           read_seconds(body, "lease", lease_min_ns, lease_max_ns, &poll->lease_ns, answer);
+}
+
+static void poll_tasks(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    fw_control_plane *plane = context;
+    char room[6 * WORKER_MAX + 2], error[160];
+    fw_json body;
+    int status = 0;
+    fw_poll poll = {
+        .wait_ns = wait_default_ns, .lease_ns = lease_default_ns, .peer = request->peer};
+    if (!read_body(request, answer, &body) || !read_poll(body, &poll, room, sizeof room, answer))
+        return;
+    if (fw_poller_poll(plane->workers, &poll, &request->ticket, &status, error, sizeof error))
+        answer->is_later = true;
+    else
+        fw_web_problem(answer, status, NULL, "%s", error);
+}
+
+static void no_such_lease(fw_web_answer *answer)
+{
+    fw_web_problem(answer, 409, "lease-is-over",
+                   "this lease is not, or no longer, good: drop the task, another may run it");
+}
+
+static void give(fw_control_plane *plane, const fw_web_request *request, fw_web_answer *answer,
+                 fw_poller_verdict verdict, fw_span result, fw_span error)
+{
+    fw_span lease = fw_web_param(request, "lease");
+    if (fw_poller_end(plane->workers, lease, verdict, result, error))
+        fw_buffer_text(&answer->body, "{\"ok\": true}");
+    else
+        no_such_lease(answer);
+}
+
+static void complete(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    fw_json body;
+    if (!read_body(request, answer, &body))
+        return;
+    fw_json result = fw_json_get(body, "result");
+    fw_span text = result.type == FW_JSON_INVALID ? (fw_span){"null", 4} : result.text;
+    give(context, request, answer, FW_POLLER_DONE, text, (fw_span){NULL, 0});
+}
+
+static void fail(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    fw_json body;
+    char room[8192];
+    fw_span error;
+    if (!read_body(request, answer, &body))
+        return;
+    if (!fw_json_string(fw_json_get(body, "error"), room, sizeof room, &error) || error.len == 0)
+        fw_web_problem_field(answer, 422, "error", "what went wrong, a text of up to 8,000 bytes");
+    else
+        give(context, request, answer, FW_POLLER_FAILED, (fw_span){NULL, 0}, error);
+}
+
+static void release(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    give(context, request, answer, FW_POLLER_RELEASED, (fw_span){NULL, 0}, (fw_span){NULL, 0});
+}
+
+static void beat(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    fw_control_plane *plane = context;
+    bool cancel = false;
+    int64_t lease_ns = 0;
+    if (!fw_poller_beat(plane->workers, fw_web_param(request, "lease"), &cancel, &lease_ns)) {
+        no_such_lease(answer);
+        return;
+    }
+    fw_buffer_format(&answer->body, "{\"cancel\": %s, \"lease\": ", cancel ? "true" : "false");
+    fw_buffer_json_double(&answer->body, (double)lease_ns / 1e9);
+    fw_buffer_text(&answer->body, "}");
+}
+
+static const fw_web_route routes[] = {
+    {"POST", "/api/v1/worker/poll", FW_WEB_WORKER, poll_tasks, NULL, true},
+    {"POST", "/api/v1/worker/{lease}:complete", FW_WEB_WORKER, complete, NULL, false},
+    {"POST", "/api/v1/worker/{lease}:fail", FW_WEB_WORKER, fail, NULL, false},
+    {"POST", "/api/v1/worker/{lease}:release", FW_WEB_WORKER, release, NULL, false},
+    {"POST", "/api/v1/worker/{lease}:beat", FW_WEB_WORKER, beat, NULL, false},
+};
+
+fw_web_table fw_http_worker(fw_control_plane *plane)
+{
+    return (fw_web_table)FW_WEB_TABLE(routes, plane);
+}
