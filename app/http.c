@@ -23,7 +23,10 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
     }
     const fw_web_table tables[] = {
         fw_http_upstream(plane),
+        fw_http_submit(plane),
         fw_http_tasks(plane),
+        fw_http_dead(plane),
+        fw_http_actions(plane),
         fw_http_stats_table(plane->stats),
         fw_http_worker(plane),
     };

@@ -9,7 +9,10 @@
 
 /* Of one file each; plane outlives the server. */
 fw_web_table fw_http_upstream(fw_control_plane *plane); /* /api, /metrics, /livez, /readyz */
-fw_web_table fw_http_tasks(fw_control_plane *plane);    /* /api/v1/tasks */
+fw_web_table fw_http_submit(fw_control_plane *plane);   /* POST /api/v1/tasks, tasks:batch */
+fw_web_table fw_http_tasks(fw_control_plane *plane);    /* /api/v1/tasks otherwise */
+fw_web_table fw_http_dead(fw_control_plane *plane);     /* /api/v1/dead */
+fw_web_table fw_http_actions(fw_control_plane *plane);  /* queues, limits, schedules, workers */
 fw_web_table fw_http_worker(fw_control_plane *plane);   /* /api/v1/worker */
 
 /* Starts the dashboard's server with all of them: plane->web. 0, or -FW_E... with a sentence. */

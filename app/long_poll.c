@@ -98,12 +98,12 @@ static void write_end(const fw_lifecycle *life, fw_buffer *out, const fw_task *t
     write_item(out, &item);
 }
 
+typedef enum known { KNOWN_OVER, KNOWN_LIVE, KNOWN_EXPIRED, KNOWN_NEVER } known;
+
 /* Inside a read section; view: the end that is being told just now. */
-static void write_known(fw_lifecycle *life, fw_key key, fw_web_answer *answer,
-                        const fw_result_view *view)
+static known write_known(fw_lifecycle *life, fw_key key, fw_buffer *out, const fw_result_view *view)
 {
     fw_cache_item item;
-    fw_buffer *out = &answer->body;
     fw_task *task = fw_engine_find(life->engine, key);
     fw_cache_answer stored = fw_cache_get(life->cache, key, fw_now_ns(), false, &item);
     if (stored == FW_CACHE_FOUND)
@@ -112,16 +112,36 @@ static void write_known(fw_lifecycle *life, fw_key key, fw_web_answer *answer,
         write_end(life, out, task, view);
     else if (task)
         write_task(life, out, task);
-    else if (stored == FW_CACHE_EXPIRED)
-        fw_web_problem(answer, 410, "expired-task", "the result of this task is no longer kept");
     else
-        fw_web_problem(answer, 404, "unknown-task", "no task of this id has been seen");
+        return stored == FW_CACHE_EXPIRED ? KNOWN_EXPIRED : KNOWN_NEVER;
+    return stored == FW_CACHE_FOUND || view ? KNOWN_OVER : KNOWN_LIVE;
 }
 
-/* => false: it has ended, or nobody else may wait. */
-static bool wait_for(fw_lifecycle *life, fw_key key, int64_t wait_ns, const fw_web_ticket *ticket)
+static void tell(fw_lifecycle *life, fw_key key, bool submitted, const fw_result_view *view,
+                 fw_web_answer *answer)
 {
-    const fw_reply_to nobody = {.form = FW_REPLY_NONE};
+    char buffer[FW_UUID_TEXT];
+    known what = write_known(life, key, &answer->body, view);
+    if (what == KNOWN_EXPIRED)
+        fw_web_problem(answer, 410, "expired-task", "the result of this task is no longer kept");
+    else if (what == KNOWN_NEVER)
+        fw_web_problem(answer, 404, "unknown-task", "no task of this id has been seen");
+    if (what != KNOWN_LIVE || !submitted)
+        return;
+    answer->status = 202;
+    fw_task *task = fw_engine_find(life->engine, key);
+    if (task)
+        fw_web_location(answer, "/api/v1/tasks/", fw_record_id(task, buffer));
+}
+
+/* In the flags of a waiter's reply: it has handed the task in. */
+enum { SUBMITTED = 1 };
+
+/* => false: it has ended, or nobody else may wait. */
+static bool wait_for(fw_lifecycle *life, fw_key key, int64_t wait_ns, const fw_web_ticket *ticket,
+                     bool submitted)
+{
+    const fw_reply_to nobody = {.form = FW_REPLY_NONE, .flags = submitted ? SUBMITTED : 0};
     fw_task *task = fw_engine_find(life->engine, key);
     if (!task)
         return false;
@@ -134,7 +154,7 @@ static bool wait_for(fw_lifecycle *life, fw_key key, int64_t wait_ns, const fw_w
 }
 
 void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                  fw_web_answer *answer)
+                  bool submitted, fw_web_answer *answer)
 {
     if (id.len > FW_ID_MAX) {
         fw_web_problem(answer, 404, "unknown-task", "no task has an id of this length");
@@ -142,17 +162,26 @@ void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_
     }
     fw_key key = fw_key_from_text(id);
     fw_rcu_read_lock();
-    answer->is_later = wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket);
+    answer->is_later =
+        wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket, submitted);
     if (!answer->is_later)
-        write_known(life, key, answer, NULL);
+        tell(life, key, submitted, NULL, answer);
     fw_rcu_read_unlock();
+}
+
+bool fw_long_poll_show(fw_lifecycle *life, fw_key key, fw_buffer *out)
+{
+    fw_rcu_read_lock();
+    known what = write_known(life, key, out, NULL);
+    fw_rcu_read_unlock();
+    return what == KNOWN_OVER || what == KNOWN_LIVE;
 }
 
 void fw_long_poll_answer(fw_lifecycle *life, const fw_waiter *waiter, const fw_result_view *view)
 {
     fw_web_answer answer = fw_web_answer_begin();
     fw_rcu_read_lock();
-    write_known(life, waiter->key, &answer, view);
+    tell(life, waiter->key, (waiter->reply.flags & SUBMITTED) != 0, view, &answer);
     fw_rcu_read_unlock();
     fw_web_answer_later(&waiter->ticket, &answer);
 }

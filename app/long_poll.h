@@ -11,9 +11,12 @@
 
 /* Answers what is known of the task: 200, or 404 (never seen) or 410 (its result is gone). If it
  * has not ended and wait_ns is not 0, the answer comes later, at the latest after wait_ns; at once
- * if no ticket is free. */
+ * if no ticket is free. submitted: this asks for the task that it has just handed in, so that one
+ * that has not ended is 202 with its location. */
 void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                  fw_web_answer *answer);
+                  bool submitted, fw_web_answer *answer);
+/* Writes the same object. False: nothing is known. Any thread. */
+bool fw_long_poll_show(fw_lifecycle *life, fw_key key, fw_buffer *out);
 /* Answers a claimed waiter that has a ticket. view: how its task ended; NULL: its time is over. Any
  * thread. */
 void fw_long_poll_answer(fw_lifecycle *life, const fw_waiter *waiter, const fw_result_view *view);

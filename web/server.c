@@ -21,6 +21,7 @@
 #include <h2o.h>
 
 #include "base/assert.h"
+#include "base/rcu.h"
 #include "web/assets.h"
 #include "web/events.h"
 #include "web/later.h"
@@ -230,6 +231,8 @@ static void *run_web(void *argument)
     while (!web->stopping) {
         if (h2o_evloop_run(web->context.loop, 1000) != 0 && errno != EINTR)
             break;
+        /* What a handler has retired does not wait for more of it. */
+        fw_rcu_flush();
     }
     tear_down(web);
     return NULL;

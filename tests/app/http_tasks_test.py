@@ -1,0 +1,124 @@
+"""/api/v1/tasks: the list, results, cancelling, running again; and /api/v1/dead.
+
+Covers app/http_tasks.c, app/http_dead.c, app/task_page.c. SPDX-License-Identifier: Apache-2.0
+"""
+from http_case import HttpCase
+from plane import main, wait_until
+
+
+class Tasks(HttpCase):
+    def test_pages_show_everything_once_newest_first(self):
+        ids = [f"p{i}" for i in range(25)]
+        for task_id in ids:
+            self.ok("POST", "/api/v1/tasks", {"task": "echo", "args": [1], "id": task_id},
+                    prefer="wait=60")
+        self.shared.hold("page-held", "high")
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = self.ok("GET", f"/api/v1/tasks?limit=7&name=echo&cursor={cursor}")
+            self.assertLessEqual(len(page["tasks"]), 7)
+            self.assertGreaterEqual(page["total"], 25)
+            seen += [task["task_id"] for task in page["tasks"]]
+            cursor = page["next"]
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertEqual([task_id for task_id in seen if task_id in ids], ids[::-1])
+        first = self.ok("GET", "/api/v1/tasks?limit=1")["tasks"][0]
+        self.assertEqual(first["task_id"], "page-held")
+        for query, there in (("status=running", True), ("status=success", False),
+                             ("priority=high", True), ("priority=low", False),
+                             ("name=sleep&status=running", True), ("name=slee", False)):
+            wait_until(lambda: there == ("page-held" in [
+                task["task_id"] for task in
+                self.ok("GET", "/api/v1/tasks?" + query)["tasks"]]), query)
+        self.ok("DELETE", "/api/v1/tasks/page-held")
+        for query, field in (("status=x", "status"), ("priority=x", "priority"),
+                             ("limit=0", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor"),
+                             ("cursor=1-" + "g" * 32, "cursor")):
+            self.assertEqual(self.refused(422, "GET", "/api/v1/tasks?" + query)["field"], field)
+
+    def test_a_result_alone(self):
+        self.ok("POST", "/api/v1/tasks", {"task": "echo", "args": [[1, 2.0]], "id": "r1"},
+                prefer="wait=60")
+        self.assertEqual(self.ask("GET", "/api/v1/tasks/r1/result").body, b"[1, 2.0]")
+        self.ok("POST", "/api/v1/tasks", {"task": "fail", "args": ["no paper"], "id": "r2"},
+                prefer="wait=60")
+        problem = self.refused(409, "GET", "/api/v1/tasks/r2/result")
+        self.assertEqual((problem["type"], problem["detail"]),
+                         ("urn:fastworker:failed-task", "no paper"))
+        self.shared.hold("r3")
+        answer = self.ask("GET", "/api/v1/tasks/r3/result")
+        self.assertEqual((answer.status, answer.headers["retry-after"]), (202, "1"))
+        self.ok("DELETE", "/api/v1/tasks/r3")
+        wait_until(lambda: self.ask("GET", "/api/v1/tasks/r3/result").status == 409, "an end")
+        self.assertEqual(self.refused(404, "GET", "/api/v1/tasks/r4/result")["type"],
+                         "urn:fastworker:unknown-task")
+
+    def test_cancelling_says_what_it_found(self):
+        self.ok("POST", "/api/v1/queues/low:pause")
+        self.ok("POST", "/api/v1/tasks", {"task": "add", "id": "c1", "priority": "low"}, status=202)
+        told = self.ok("DELETE", "/api/v1/tasks/c1")
+        self.assertEqual(told, {"task_id": "c1", "cancelled": True, "was": "queued"})
+        self.ok("POST", "/api/v1/queues/low:resume")
+        self.shared.hold("c2")
+        wait_until(lambda: self.shared.status("c2") == "running", "running")
+        self.assertEqual(self.ok("DELETE", "/api/v1/tasks/c2")["was"], "running")
+        wait_until(lambda: self.shared.status("c2") == "cancelled", "cancelled")
+        self.assertEqual(self.refused(409, "DELETE", "/api/v1/tasks/c2")["type"],
+                         "urn:fastworker:task-is-over")
+        self.refused(404, "DELETE", "/api/v1/tasks/nobody")
+        self.refused(404, "DELETE", "/api/v1/tasks/" + "n" * 300)
+
+    def test_running_again(self):
+        self.ok("POST", "/api/v1/tasks", {
+            "task": "fail", "id": "d1", "max_retries": 1, "retry_delay": 0}, prefer="wait=60")
+        answer = self.ask("POST", "/api/v1/tasks/d1:retry")
+        self.assertEqual((answer.status, answer.headers["location"], answer.json),
+                         (202, "/api/v1/tasks/d1", {"task_id": "d1", "retrying": True}))
+        self.assertEqual(self.ok("GET", "/api/v1/tasks/d1?wait=60")["attempt"], 4)
+        self.refused(404, "POST", "/api/v1/tasks/nobody:retry")
+        self.ok("POST", "/api/v1/tasks", {"task": "add", "args": [1, 1], "id": "d2"},
+                prefer="wait=60")
+        self.refused(409, "POST", "/api/v1/tasks/d2:retry")
+
+
+class Dead(HttpCase):
+    def bury(self, task_id, words="no paper", priority="normal"):
+        self.ok("POST", "/api/v1/tasks", {
+            "task": "fail", "args": [words], "id": task_id, "priority": priority,
+            "max_retries": 1, "retry_delay": 0}, prefer="wait=60")
+
+    def test_the_dead_are_listed_retried_and_purged(self):
+        for i in range(5):
+            self.bury(f"x{i}")
+        self.bury("ink", "no ink", "high")
+        page = self.ok("GET", "/api/v1/dead?limit=4")
+        self.assertEqual((page["total"], [task["task_id"] for task in page["tasks"]]),
+                         (6, ["ink", "x4", "x3", "x2"]))
+        rest = self.ok("GET", "/api/v1/dead?limit=4&cursor=" + page["next"])
+        self.assertEqual(([task["task_id"] for task in rest["tasks"]], rest["next"]),
+                         (["x1", "x0"], None))
+        for query, total in (("error=ink", 1), ("priority=high", 1), ("name=fail", 6),
+                             ("name=add", 0)):
+            self.assertEqual(self.ok("GET", "/api/v1/dead?" + query)["total"], total, query)
+        one = self.ok("GET", "/api/v1/dead/ink")
+        self.assertEqual((one["args"], one["attempts"], one["error"]), (["no ink"], 2, "no ink"))
+        self.refused(404, "GET", "/api/v1/dead/nobody")
+        for body, field in (({}, "body"), ({"dry_run": True}, "body"), ({"all": False}, "all"),
+                            ({"task_ids": 1}, "task_ids"), ({"nome": 1}, "body"),
+                            ({"older_than": -1}, "older_than"), ({"limit": 0}, "limit"),
+                            ({"priority": "x"}, "priority")):
+            self.assertEqual(self.refused(422, "POST", "/api/v1/dead:purge", body)["field"], field)
+        told = self.ok("POST", "/api/v1/dead:purge", {"error": "paper", "dry_run": True})
+        self.assertEqual(told, {"matched": 5, "purged": 0, "dry_run": True})
+        told = self.ok("POST", "/api/v1/dead:purge", {"task_ids": ["x0", "x1", "no"]})
+        self.assertEqual(told, {"matched": 3, "purged": 2, "dry_run": False})
+        told = self.ok("POST", "/api/v1/dead:retry", {"error": "paper", "limit": 1})
+        self.assertEqual(told, {"matched": 3, "retried": 1, "dry_run": False})
+        self.assertEqual(self.ok("GET", "/api/v1/tasks/x4?wait=60")["attempt"], 4)
+        self.assertEqual(self.ok("POST", "/api/v1/dead:purge", {"older_than": 1000})["purged"], 0)
+        self.assertEqual(self.ok("POST", "/api/v1/dead:purge", {"all": True})["matched"], 4)
+        self.assertEqual(self.ok("GET", "/api/v1/dead")["total"], 0)
+
+
+if __name__ == "__main__":
+    main()
