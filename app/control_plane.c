@@ -140,8 +140,13 @@ static void turn(void *context, unsigned count, int64_t now_ns)
         fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
         fw_unknown_sweep(&plane->house.life, fw_wall_ns());
     }
-    fw_schedules_turn(plane->house.life.schedules, fw_wall_ns(), now_ns);
     fw_reload_if_asked(plane->house.settings, &plane->house.life);
+}
+
+static int64_t due(void *context, int64_t now_ns)
+{
+    fw_control_plane *plane = context;
+    return fw_schedules_turn(plane->house.life.schedules, fw_wall_ns(), now_ns);
 }
 
 /* Whoever has subworkers of his own wants the code of tasks there, unless he says otherwise. */
@@ -170,7 +175,7 @@ int fw_control_plane_run(const fw_settings *settings)
         rc = start_subworkers(&plane);
     if (rc == 0) {
         announce(&plane);
-        fw_house_drain(&plane.house, fw_house_serve(&plane.house, turn, &plane));
+        fw_house_drain(&plane.house, fw_house_serve(&plane.house, turn, due, &plane));
     }
     tear_down(&plane);
     if (rc == 0)

@@ -171,17 +171,34 @@ static void take_turn(fw_house *house, unsigned count, int64_t now_ns)
     fw_rcu_flush();
 }
 
-int fw_house_serve(fw_house *house, void (*turn)(void *context, unsigned count, int64_t now_ns),
-                   void *context)
+/* Until the next turn, or the time that was asked for, if that is earlier. */
+static struct timespec pause_until(int64_t turn_ns, int64_t due_wall_ns, int64_t now_ns)
 {
-    const struct timespec tick = {0, tick_ns};
+    int64_t left_ns = turn_ns - now_ns, due_ns = due_wall_ns - fw_wall_ns();
+    if (due_ns < left_ns)
+        left_ns = due_ns;
+    return (struct timespec){0, left_ns > 0 ? left_ns : 0};
+}
+
+int fw_house_serve(fw_house *house, void (*turn)(void *context, unsigned count, int64_t now_ns),
+                   int64_t (*due)(void *context, int64_t now_ns), void *context)
+{
+    int64_t now_ns = fw_now_ns(), turn_ns = now_ns + tick_ns, due_wall_ns = INT64_MAX;
+    unsigned count = 0;
     house->turn = turn;
     house->turn_context = context;
-    for (unsigned count = 0;; count++) {
-        int number = sigtimedwait(&ending_signals, NULL, &tick);
+    for (;;) {
+        if (due)
+            due_wall_ns = due(context, now_ns);
+        const struct timespec pause = pause_until(turn_ns, due_wall_ns, now_ns);
+        int number = sigtimedwait(&ending_signals, NULL, &pause);
         if (number == SIGTERM || number == SIGINT)
             return number;
-        take_turn(house, count, fw_now_ns());
+        now_ns = fw_now_ns();
+        if (now_ns < turn_ns)
+            continue;
+        take_turn(house, count++, now_ns);
+        turn_ns = now_ns + tick_ns;
     }
 }
 

@@ -39,9 +39,10 @@ int fw_house_build_engine(fw_house *house, const fw_cache_config *cache);
 int fw_house_build_net(fw_house *house, const fw_net_config *config);
 
 /* Calls turn about every 50 ms until SIGTERM or SIGINT, which it returns. turn gets a count and the
- * time; while fw_house_drain waits it is called too, on another thread. */
+ * time; while fw_house_drain waits it is called too, on another thread. due, or NULL: called as
+ * often, and when the time has come that it returned last (wall clock; INT64_MAX: none). */
 int fw_house_serve(fw_house *house, void (*turn)(void *context, unsigned count, int64_t now_ns),
-                   void *context);
+                   int64_t (*due)(void *context, int64_t now_ns), void *context);
 /* No new tasks; finishes what runs and waits, at most settings->shutdown_timeout. Does not return
  * if a task does not come back: then everybody is answered and the program exits with 0. A second
  * signal ends the program at once. */

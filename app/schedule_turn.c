@@ -268,9 +268,10 @@ static void look(fw_schedules *schedules, fw_entry *entry, fw_orders *orders, in
     }
 }
 
-void fw_schedules_turn(fw_schedules *schedules, int64_t wall_ns, int64_t now_ns)
+int64_t fw_schedules_turn(fw_schedules *schedules, int64_t wall_ns, int64_t now_ns)
 {
     fw_orders orders = {0};
+    int64_t next_ns = INT64_MAX;
     pthread_mutex_lock(&schedules->lock);
     int64_t moved_ns = (wall_ns - schedules->last_wall_ns) - (now_ns - schedules->last_now_ns);
     bool was_set = schedules->last_now_ns != 0 && (moved_ns > step_ns || moved_ns < -step_ns);
@@ -281,10 +282,15 @@ void fw_schedules_turn(fw_schedules *schedules, int64_t wall_ns, int64_t now_ns)
             follow_clock(entry, wall_ns, moved_ns);
         if (!entry->orphan && (entry->next_ns <= wall_ns || entry->waiting_count > 0))
             look(schedules, entry, &orders, wall_ns);
+        /* What is behind although it was looked at has its reasons: the next turn. */
+        if (!entry->orphan && !entry->paused && entry->next_ns > wall_ns &&
+            entry->next_ns < next_ns)
+            next_ns = entry->next_ns;
     }
     pthread_mutex_unlock(&schedules->lock);
     if (orders.count > 0)
         fw_orders_run(schedules, &orders);
+    return next_ns;
 }
 
 /* --- ends --- */

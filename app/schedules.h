@@ -101,8 +101,9 @@ int fw_schedules_backfill(fw_schedules *schedules, fw_span name, int64_t first_n
 /* A time by the clocks of the schedule. False: none, or no such schedule. */
 bool fw_schedules_read_time(fw_schedules *schedules, int64_t *out_ns, fw_span name, fw_span text);
 
-/* One caller, every 50 ms or so. now_ns: monotonic. */
-void fw_schedules_turn(fw_schedules *schedules, int64_t wall_ns, int64_t now_ns);
+/* One caller, every 50 ms or so, and at the time that it returns: when the next run is due,
+ * INT64_MAX for none. now_ns: monotonic. */
+int64_t fw_schedules_turn(fw_schedules *schedules, int64_t wall_ns, int64_t now_ns);
 /* A task that came from a schedule has ended. error: ptr NULL where there is none. */
 void fw_schedules_ended(fw_schedules *schedules, fw_key key, fw_state status, fw_span error,
                         int64_t ended_wall_ns);

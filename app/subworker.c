@@ -192,7 +192,7 @@ int fw_subworker_run(const fw_settings *settings)
         fw_log(FW_LOG_INFO, "ready", "subworker %s at %s, %zu tasks, %u threads", sub.id,
                fw_net_address(sub.house.net), fw_modules_count(sub.house.modules),
                sub.house.threads);
-        leave(&sub, fw_house_serve(&sub.house, turn, &sub));
+        leave(&sub, fw_house_serve(&sub.house, turn, NULL, &sub));
         fw_uplink_stop(sub.uplink, goodbye_ns);
     }
     fw_house_tear_down(&sub.house);

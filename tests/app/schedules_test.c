@@ -127,6 +127,8 @@ static void test_cron_waits_for_its_time(void **state)
     (void)state;
     make(FW_CATCHUP_NONE);
     put("a", "* * * * *", FW_OVERLAP_SKIP);
+    int64_t due_ns = fw_schedules_turn(it.table, it.wall_ns, it.now_ns);
+    assert_int_equal(due_ns, begin_ns + 30 * FW_NS_PER_S);
     pass(29);
     assert_int_equal(it.count, 0);
     pass(1);
