@@ -4,13 +4,28 @@
 #include "app/http.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "app/http_stats.h"
+#include "base/assert.h"
 
 /* A setting that is empty is none. */
 static const char *text_of(const char *text)
 {
     return text && text[0] ? text : NULL;
+}
+
+size_t fw_http_tables(fw_control_plane *plane, fw_web_table out[FW_HTTP_TABLES])
+{
+    const fw_web_table tables[] = {
+        fw_http_upstream(plane), fw_http_submit(plane),  fw_http_tasks(plane),
+        fw_http_dead(plane),     fw_http_actions(plane), fw_http_stats_table(plane->stats),
+        fw_http_worker(plane),
+    };
+    const size_t count = sizeof tables / sizeof tables[0];
+    FW_ASSERT(count <= FW_HTTP_TABLES);
+    memcpy(out, tables, sizeof tables);
+    return count;
 }
 
 int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
@@ -21,15 +36,8 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
         snprintf(error, error_capacity, "out of memory");
         return -FW_ENOMEM;
     }
-    const fw_web_table tables[] = {
-        fw_http_upstream(plane),
-        fw_http_submit(plane),
-        fw_http_tasks(plane),
-        fw_http_dead(plane),
-        fw_http_actions(plane),
-        fw_http_stats_table(plane->stats),
-        fw_http_worker(plane),
-    };
+    fw_web_table tables[FW_HTTP_TABLES];
+    size_t count = fw_http_tables(plane, tables);
     fw_web_config config = {
         .host = s->gui_host ? s->gui_host : "127.0.0.1",
         .port = (unsigned)s->gui_port,
@@ -39,6 +47,5 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
         .second = fw_http_stats_second,
         .second_context = plane->stats,
     };
-    return fw_web_start(&plane->web, error, error_capacity, &config, tables,
-                        sizeof tables / sizeof tables[0]);
+    return fw_web_start(&plane->web, error, error_capacity, &config, tables, count);
 }

@@ -15,6 +15,9 @@ fw_web_table fw_http_dead(fw_control_plane *plane);     /* /api/v1/dead */
 fw_web_table fw_http_actions(fw_control_plane *plane);  /* queues, limits, schedules, workers */
 fw_web_table fw_http_worker(fw_control_plane *plane);   /* /api/v1/worker */
 
+/* All of them; plane->stats has been made. */
+enum { FW_HTTP_TABLES = 16 };
+size_t fw_http_tables(fw_control_plane *plane, fw_web_table out[FW_HTTP_TABLES]);
 /* Starts the dashboard's server with all of them: plane->web. 0, or -FW_E... with a sentence. */
 int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity);
 

@@ -292,6 +292,7 @@ static void bodies_are_bounded_and_of_a_kind(void **state)
         {"application/json", "[]", 201},
         {"Application/JSON ; charset=utf-8", "[]", 201},
         {"application/x-ndjson", "[]", 201},
+        {"application/x-www-form-urlencoded", "[]", 201},
         {"text/plain", "[]", 415},
         {"application/jsonx", "[]", 415},
         {"", "[]", 415},
