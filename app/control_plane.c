@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "app/config_apply.h"
+#include "app/event_posts.h"
 #include "app/exposure.h"
 #include "app/http.h"
 #include "app/http_stats.h"
@@ -34,6 +35,8 @@ static int build_engine(fw_control_plane *plane)
     int rc = fw_house_build_engine(&plane->house, &cache);
     if (rc != 0)
         return rc;
+    if (fw_post_begin(&plane->house.life, s->worker_id) < 0)
+        return fw_house_refuse(1, "start.memory", "out of memory");
     rc = fw_workers_create(&plane->workers, &plane->house);
     if (rc < 0)
         return fw_house_refuse(1, "start.workers", fw_strerror(rc));
@@ -67,6 +70,7 @@ static int build_net(fw_control_plane *plane)
     fw_net_config_default(&config);
     config.worker_id = s->worker_id;
     config.epoch = plane->house.epoch;
+    config.listeners = &plane->house.life.listeners;
     config.base_address = s->base_address;
     config.discovery_address = s->discovery_address;
     config.advertise_address = s->advertise_address;
@@ -80,6 +84,13 @@ static int build_net(fw_control_plane *plane)
     return rc;
 }
 
+static void publish(void *context, const char *name, uint64_t number, fw_span json)
+{
+    const fw_control_plane *plane = context;
+    (void)number;
+    fw_web_publish(plane->web, name, json);
+}
+
 static int build_web(fw_control_plane *plane)
 {
     char error[512];
@@ -88,6 +99,7 @@ static int build_web(fw_control_plane *plane)
         return 0;
     if (fw_http_start(plane, error, sizeof error) < 0)
         return fw_house_refuse(FW_EXIT_BIND, "start.dashboard", error);
+    fw_events_add_sink(plane->house.life.events, publish, plane);
     return 0;
 }
 
@@ -132,10 +144,21 @@ static void announce(const fw_control_plane *plane)
            fw_names_count(plane->house.names), plane->house.runs ? plane->house.threads : 0, page);
 }
 
+/* The dashboard's listeners count as one. */
+static void follow_the_web(fw_control_plane *plane)
+{
+    bool watched = plane->web && fw_web_is_watched(plane->web);
+    if (watched != plane->watched)
+        fw_events_listen(plane->house.life.events, watched ? 1 : -1);
+    plane->watched = watched;
+}
+
 static void turn(void *context, unsigned count, int64_t now_ns)
 {
     fw_control_plane *plane = context;
     fw_workers_turn(plane->workers, count, now_ns);
+    follow_the_web(plane);
+    fw_events_turn(plane->house.life.events);
     if (count % 20 == 0) {
         fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
         fw_unknown_sweep(&plane->house.life, fw_wall_ns());

@@ -4,6 +4,7 @@
  * Runs on the thread that ended the task: a task thread, NNG's for a cancel, the engine's timer
  * thread for a deadline. A result's bytes are borrowed from the call that made them until this
  * returns. SPDX-License-Identifier: Apache-2.0 */
+#include "app/event_posts.h"
 #include "app/lifecycle_parts.h"
 #include "app/long_poll.h"
 #include "app/retry.h"
@@ -94,6 +95,8 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     my_crash = false;
     fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
     FW_ASSERT(name->entry);
+    if (fw_is_heard(life))
+        fw_post_started(life, task, input.attempt, NULL);
     fw_record *record = fw_record_of(task);
     const fw_task_policy *policy = fw_name_policy(name);
     /* Relaxed: it had lost workers before this run began. */
@@ -184,15 +187,24 @@ static bool is_loss(fw_task *task, int why)
 }
 
 /* A lost worker is nobody's failure, and too many of them are the end. */
-int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
+static int64_t next_run(const fw_lifecycle *life, fw_task *task, int why)
 {
-    const fw_lifecycle *life = context;
     if (is_loss(task, why)) {
         /* Relaxed: as there. */
         return fw_load_relaxed(&fw_record_of(task)->losses) < life->losses_max ? fw_now_ns() + 1
                                                                                : 0;
     }
     return fw_retry_due_ns(life, task, why == FW_ENDED_BY_RUN ? &my_output : NULL);
+}
+
+int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
+{
+    fw_lifecycle *life = context;
+    int64_t at_ns = next_run(life, task, why);
+    if (at_ns > 0 && fw_is_heard(life))
+        fw_post_retried(life, task, why == FW_ENDED_BY_RUN ? my_output.error : (fw_span){0},
+                        at_ns - fw_now_ns());
+    return at_ns;
 }
 
 /* "Task timed out after 0.2s", seconds as Python prints a float. */
@@ -390,7 +402,8 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
         dead.retry_backoff = extras->retry_backoff;
         dead.retry_backoff_max_s = extras->retry_backoff_max_s;
     }
-    fw_dead_add(life->dead, &dead);
+    if (fw_dead_add(life->dead, &dead) && fw_is_heard(life))
+        fw_post_dead(life, &dead);
 }
 
 void fw_lifecycle_done(void *context, fw_task *task, int why)
@@ -421,6 +434,8 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     view.crashed = why == FW_ENDED_BY_RUN && my_crash;
     fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, about_now_ns(task));
     count_end(life, task, why, item.status);
+    if (fw_is_heard(life))
+        fw_post_ended(life, &item, why == FW_ENDED_BY_RUN ? my_ran_ns : 0);
     if (FW_UNLIKELY(item.status == FW_FAILURE))
         bury(life, task, &item);
     if (FW_UNLIKELY(fw_record_is_scheduled(task)))
@@ -455,6 +470,8 @@ void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool a
         .callback = s->callback,
     };
     fw_cache_put(life->cache, &item, s->result_ttl_ns, fw_now_ns());
+    if (fw_is_heard(life))
+        fw_post_ended(life, &item, 0);
     fw_result_view view = fw_view_of_item(&item);
     view.id = s->id;
     if (s->reply.form == FW_REPLY_FRAME && acknowledge)

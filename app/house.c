@@ -1,6 +1,8 @@
 /* app/house.c - see app/house.h. SPDX-License-Identifier: Apache-2.0 */
 #include "app/house.h"
 
+#include "app/events.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -275,10 +277,12 @@ void fw_house_tear_down(fw_house *house)
         fw_net_drain(house->net);
     if (house->engine)
         fw_engine_halt(house->engine);
+    fw_events_stop(house->life.events);
     if (house->net)
         fw_net_stop(house->net, flush_limit_ns);
     house->life.net = NULL;
     fw_engine_destroy(house->engine);
+    fw_events_destroy(house->life.events);
     fw_isolation_stop(&house->life.isolation);
     if (house->life.counts)
         fw_lifecycle_fini(&house->life);

@@ -6,6 +6,7 @@
  * journal-note: between admission and acknowledgement is the one place where a record of the
  * accepted tasks has to be written for durability; accept_chunk marks it. SPDX-License-Identifier:
  * Apache-2.0 */
+#include "app/event_posts.h"
 #include "app/lifecycle_parts.h"
 #include "app/task_options.h"
 #include "app/unknown.h"
@@ -234,6 +235,15 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
         fw_net_answer_accepted(life->net, &s->reply, &view);
 }
 
+static void post_accepted(fw_lifecycle *life, const chunk *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const fw_submission *s = &c->items[i];
+        if (c->fates[i] == FATE_QUEUED || c->fates[i] == FATE_SCHEDULED)
+            fw_post_accepted(life, s, c->fates[i] == FATE_SCHEDULED, s->eta_wall_ns - c->wall_ns);
+    }
+}
+
 static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
 {
     FW_ASSERT(c->count <= CHUNK);
@@ -241,6 +251,8 @@ static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
     for (size_t i = 0; i < c->count; i++)
         c->fates[i] = admit(life, c, i, spares ? spares[i] : NULL);
     /* journal-note: a durable record of c->tasks would be written here. */
+    if (fw_is_heard(life))
+        post_accepted(life, c);
     hand_over(life, c);
     for (size_t i = 0; i < c->count && !c->batch; i++)
         acknowledge(life, c, i);

@@ -39,8 +39,10 @@ typedef struct fw_lifecycle {
     struct fw_workers *workers;            /* NULL: a subworker has none */
     struct fw_schedules *schedules;        /* NULL: the same */
     fw_task_policy *policies;              /* all that names have had; see app/config_apply.h */
+    struct fw_events *events;              /* NULL: the same */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
+    fw_atomic(unsigned) listeners; /* who wants to hear of events */
     fw_atomic(unsigned) wildcards; /* places that run whatever they are given */
     /* Relaxed counts. */
     fw_atomic(uint64_t) resent, from_cache, known_again;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "app/event_posts.h"
 #include "app/manage_text.h"
 #include "base/clock.h"
 #include "engine/dispatch.h"
@@ -223,6 +224,8 @@ static void set_pause(fw_lifecycle *life, fw_json request, bool pause, fw_buffer
         fw_manage_fail(out, "invalid", "out of memory");
         return;
     }
+    if (fw_is_heard(life))
+        fw_post_pause(life, pause, c.key, c.text);
     fw_buffer_format(out, "{\"%s\": ", c.key);
     fw_buffer_add(out, c.text.ptr, c.text.len);
     fw_buffer_text(out, ", ");

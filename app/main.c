@@ -37,6 +37,7 @@ static const command commands[] = {
     {"drain", fw_command_drain, "a subworker takes nothing new"},
     {"resume", fw_command_resume, "it takes tasks again"},
     {"dead", fw_command_dead, "tasks that were given up: look, run again, forget"},
+    {"events", fw_command_events, "what happens, as it happens"},
     {"limits", fw_command_limits, "how many of a task run at once, and how often they start"},
     {"pause", fw_command_pause, "tasks of a priority, a name, or all wait"},
     {"unpause", fw_command_unpause, "they go on"},

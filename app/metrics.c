@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/control_plane.h"
+#include "app/events.h"
 #include "app/schedules.h"
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -338,6 +339,21 @@ static void write_events(fw_buffer *out, const fw_control_plane *plane)
         (double)events.dropped);
 }
 
+static void write_hub(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_events_stats events;
+    fw_net_stats net;
+    fw_events_snapshot(plane->house.life.events, &events);
+    fw_net_snapshot(plane->house.net, &net);
+    one(out, "fastworker_events_listeners", "gauge", "Who hears events.", events.listeners);
+    one(out, "fastworker_events_told_total", "counter", "Events told.", (double)events.told);
+    head(out, "fastworker_events_dropped_total", "counter", "Events that somebody has missed.");
+    fw_buffer_format(out, "fastworker_events_dropped_total{reason=\"ring\"} %" PRIu64 "\n",
+                     events.dropped);
+    fw_buffer_format(out, "fastworker_events_dropped_total{reason=\"subscriber\"} %" PRIu64 "\n",
+                     net.events_missed);
+}
+
 void fw_metrics_write(void *context, fw_buffer *out)
 {
     const fw_control_plane *plane = context;
@@ -356,6 +372,7 @@ void fw_metrics_write(void *context, fw_buffer *out)
     write_net(out, plane);
     write_latency(out, plane);
     write_events(out, plane);
+    write_hub(out, plane);
     one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",
         (double)fw_rcu_backlog());
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/event_posts.h"
 #include "app/lifecycle_parts.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -29,6 +30,12 @@ static bool is_alive(void *context, fw_key key)
 static void cancel(void *context, fw_key key)
 {
     (void)fw_lifecycle_cancel(context, key);
+}
+
+static void ran(void *context, fw_span schedule, fw_span task, fw_key key)
+{
+    if (fw_is_heard(context))
+        fw_post_schedule_ran(context, schedule, task, key);
 }
 
 static fw_span text_of(const char *text)
@@ -85,7 +92,7 @@ int fw_schedules_start(fw_lifecycle *life, char *error, size_t error_capacity,
         .overlap = (fw_overlap)settings->overlap,
         .catchup = (fw_catchup)settings->catchup,
         .style = (fw_cron_style)settings->cron_compat,
-        .ops = {.context = life, .submit = submit, .alive = is_alive, .cancel = cancel},
+        .ops = {.context = life, .submit = submit, .alive = is_alive, .cancel = cancel, .ran = ran},
     };
     int rc = fw_schedules_create(&life->schedules, error, error_capacity, &config);
     const char *at = settings->task_modules;

@@ -65,6 +65,8 @@ static void submit(fw_schedules *schedules, fw_key key, const fw_definition *def
         submission.eta_wall_ns =
             fw_wall_ns() + (int64_t)(fw_key_random().low % (uint64_t)plan->jitter_ns);
     const fw_schedule_ops *ops = &schedules->config.ops;
+    if (ops->ran)
+        ops->ran(ops->context, plan->name, plan->task, key);
     ops->submit(ops->context, &submission);
     /* What has ended has come back here already. */
     static const char refused[] = "not accepted: no such task, or the queue is full";

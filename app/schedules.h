@@ -45,6 +45,8 @@ typedef struct fw_schedule_ops {
     void (*submit)(void *context, const fw_submission *submission);
     bool (*alive)(void *context, fw_key key); /* false: it has ended, or never began */
     void (*cancel)(void *context, fw_key key);
+    /* A run was submitted. May be NULL. */
+    void (*ran)(void *context, fw_span schedule, fw_span task, fw_key key);
 } fw_schedule_ops;
 
 typedef struct fw_schedule_config {

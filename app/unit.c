@@ -5,6 +5,7 @@
  * since it left its bucket;
  * U3 dispatcher and links are not called with the lock held where they could call back.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "app/event_posts.h"
 #include "app/poller_unit.h"
 #include "app/worker_unit.h"
 
@@ -140,6 +141,8 @@ void fw_unit_end(fw_unit *unit, const char *why)
     /* Relaxed: a count. */
     fw_add_relaxed(&workers->downs, 1);
     fw_log(FW_LOG_INFO, "worker.down", "%s at %s: %s", unit->id, unit->address, why);
+    if (fw_is_heard(workers->life))
+        fw_post_worker(workers->life, false, unit->id, (fw_span){why, strlen(why)});
     /* Relaxed: a hint for names that nobody has told. */
     if (unit->any)
         fw_add_relaxed(&workers->life->wildcards, UINT_MAX);
@@ -174,8 +177,10 @@ void fw_unit_attach(fw_unit *unit)
         detach(unit);
     else if (rc < 0)
         fw_unit_end(unit, fw_strerror(rc));
+    else if (fw_is_heard(workers->life))
+        fw_post_worker(workers->life, true, unit->id, (fw_span){0});
     /* Relaxed: a flag. It may have been set while there was no place yet. */
-    else if (fw_load_relaxed(&unit->held))
+    if (!down && rc == 0 && fw_load_relaxed(&unit->held))
         fw_unit_pause(unit, true);
     /* [unit-attached] release: we are through with the unit. */
     fw_sub_acq_rel(&unit->attached, 1);

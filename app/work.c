@@ -9,6 +9,7 @@
  * It is queued again, marked, and its next run is isolated: in a process of its own at the
  * subworker. So the next crash costs that process only and names the task without doubt; after
  * losses_max of them it is given up. SPDX-License-Identifier: Apache-2.0 */
+#include "app/event_posts.h"
 #include "app/lifecycle_parts.h"
 #include "app/poller_unit.h"
 #include "app/worker_unit.h"
@@ -61,12 +62,14 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
     };
 }
 
-static void count_starts(fw_workers *workers, const fw_handout *handouts, size_t count)
+static void count_starts(const fw_unit *unit, const fw_handout *handouts, size_t count)
 {
-    fw_lifecycle *life = workers->life;
+    fw_lifecycle *life = unit->workers->life;
     for (size_t i = 0; i < count; i++)
         fw_run_counts_add(life->counts, handouts[i].task->name, handouts[i].task->level,
                           FW_COUNT_STARTED, 1, life->threads);
+    for (size_t i = 0; i < count && fw_is_heard(life); i++)
+        fw_post_started(life, handouts[i].task, handouts[i].attempt, unit->id);
 }
 
 /* It would close the link, and cost everything that is in its hands. */
@@ -140,7 +143,8 @@ static void send_python(fw_unit *unit, const fw_handout *handouts, size_t count)
 static void send(void *context, void *place_owner, const fw_handout *handouts, size_t count)
 {
     fw_unit *unit = place_owner;
-    count_starts(context, handouts, count);
+    (void)context;
+    count_starts(unit, handouts, count);
     if (unit->native)
         send_native(unit, handouts, count);
     else if (unit->poller)
@@ -150,6 +154,18 @@ static void send(void *context, void *place_owner, const fw_handout *handouts, s
 }
 
 /* --- losses --- */
+
+/* It is queued again at once, at the front. */
+static bool lost_once(fw_lifecycle *life, const fw_unit *unit, fw_task *task)
+{
+    static const char text[] = "worker lost";
+    if (fw_is_heard(life)) {
+        fw_post_from(unit->id);
+        fw_post_retried(life, task, (fw_span){text, sizeof text - 1}, 0);
+        fw_post_from(NULL);
+    }
+    return true;
+}
 
 /* See loss-note. Under the dispatcher's duty. */
 static bool lost(void *context, fw_task *task, void *place_owner)
@@ -163,7 +179,7 @@ static bool lost(void *context, fw_task *task, void *place_owner)
         fw_store_relaxed(&record->losses, (uint8_t)++losses);
     /* Relaxed: a flag that only shortens the way. */
     if (!fw_load_relaxed(&workers->closing) && losses < workers->life->losses_max)
-        return true;
+        return lost_once(workers->life, unit, task);
     char why[sizeof unit->why];
     pthread_mutex_lock(&workers->lock);
     memcpy(why, unit->why, sizeof why);
@@ -227,8 +243,10 @@ void fw_work_results(void *context, void *owner, const fw_lease_result *items, s
 {
     fw_workers *workers = context;
     fw_unit *unit = owner;
+    fw_post_from(unit->id);
     for (size_t at = 0; at < count; at += TAKE_MAX)
         take_some(workers, unit->place, items + at, count - at < TAKE_MAX ? count - at : TAKE_MAX);
+    fw_post_from(NULL);
     fw_dispatch_flush(workers->engine);
     fw_net_flush(workers->life->net);
 }
@@ -238,7 +256,9 @@ void fw_work_python_result(void *context, void *owner, fw_prio port, const fw_le
     fw_workers *workers = context;
     fw_unit *unit = owner;
     (void)port;
+    fw_post_from(unit->id);
     take_some(workers, unit->place, result, 1);
+    fw_post_from(NULL);
     fw_dispatch_flush(workers->engine);
     fw_net_flush(workers->life->net);
 }

@@ -23,6 +23,10 @@ void fw_audience_fini(fw_audience *audience)
 /* Under lock. */
 static void resize(fw_audience *audience, size_t count)
 {
+    if (audience->total) {
+        /* Relaxed: as below. */
+        fw_add_relaxed(audience->total, (unsigned)count - (unsigned)audience->count);
+    }
     audience->count = count;
     /* Relaxed: see fw_audience_is_empty. */
     fw_store_relaxed(&audience->size, count);
@@ -68,14 +72,16 @@ bool fw_audience_add(fw_audience *audience, uint64_t number)
     return true;
 }
 
-void fw_audience_tell(fw_audience *audience, const fw_span *messages, size_t count)
+size_t fw_audience_tell(fw_audience *audience, const fw_span *messages, size_t count)
 {
     pthread_mutex_lock(&audience->lock);
-    bool missed = false;
+    size_t missed = 0, before = audience->count;
     for (size_t i = 0; i < audience->count; i++)
         if (!fw_egress_post(audience->exchange, audience->numbers[i], messages, count))
-            missed = true;
-    if (missed)
+            missed++;
+    if (missed > 0)
         drop_gone(audience);
+    missed -= before - audience->count < missed ? before - audience->count : missed;
     pthread_mutex_unlock(&audience->lock);
+    return missed;
 }

@@ -12,6 +12,7 @@
 
 typedef struct fw_audience {
     fw_exchange *exchange;
+    fw_atomic(unsigned) * total; /* grows and shrinks with it; or NULL */
     /* Shared, atomic: about how many there are. */
     fw_atomic(size_t) size;
     /* Under lock. */
@@ -24,8 +25,9 @@ void fw_audience_init(fw_audience *audience, fw_exchange *exchange);
 void fw_audience_fini(fw_audience *audience);
 /* False: no memory. */
 bool fw_audience_add(fw_audience *audience, uint64_t number);
-/* To everybody who keeps up; the others miss all of it. */
-void fw_audience_tell(fw_audience *audience, const fw_span *messages, size_t count);
+/* To everybody who keeps up; the others miss all of it. => how many of those that are still there.
+ */
+size_t fw_audience_tell(fw_audience *audience, const fw_span *messages, size_t count);
 static inline bool fw_audience_is_empty(fw_audience *audience)
 {
     /* Relaxed: a listener that joins at this moment may miss this message. */

@@ -22,13 +22,14 @@ struct fw_discovery {
     /* Immutable after start. */
     fw_exchange *exchange;
     fw_port bus, pub;
+    fw_hearers events_for;
     fw_listener *bus_listener, *pub_listener;
     fw_buffer announcement, capabilities,
         topic; /* the texts; topic: announce topic and capabilities */
     nng_aio *timer;
     /* Shared. */
-    fw_audience hearers, subscribers;
-    fw_atomic(uint64_t) announcements;
+    fw_audience hearers, subscribers, listeners; /* listeners: subscribers that hear events */
+    fw_atomic(uint64_t) announcements, missed;
     fw_atomic(bool) hidden;
 };
 
@@ -67,6 +68,10 @@ static void greet_subscriber(const fw_port *port, fw_connection *connection)
 {
     fw_discovery *d = port->context;
     fw_span topic = span_of(&d->topic);
+    bool local = d->events_for == FW_HEARS_LOOPBACK && fw_connection_is_local(connection);
+    if ((local || d->events_for == FW_HEARS_ANYBODY) &&
+        !fw_audience_add(&d->listeners, fw_connection_number(connection)))
+        fw_connection_close(connection, FW_CLOSED_BY_US);
     greet(d, &d->subscribers, connection, &topic, 1);
 }
 
@@ -109,14 +114,16 @@ static void on_period(void *argument)
 void fw_discovery_publish(fw_discovery *d, const char *event, fw_span json)
 {
     FW_ASSERT(strlen(event) <= EVENT_NAME_MAX);
-    if (fw_audience_is_empty(&d->subscribers))
+    if (fw_audience_is_empty(&d->listeners))
         return;
     fw_buffer text = {NULL, 0, 0, false};
     fw_buffer_format(&text, "fw1/event/%s\n", event);
     fw_buffer_add(&text, json.ptr, json.len);
     if (!text.failed) {
         fw_span message = span_of(&text);
-        fw_audience_tell(&d->subscribers, &message, 1);
+        /* Relaxed: a figure to be shown. */
+        if (fw_audience_tell(&d->listeners, &message, 1) > 0)
+            fw_add_relaxed(&d->missed, 1);
     }
     fw_buffer_fini(&text);
 }
@@ -217,6 +224,7 @@ int fw_discovery_start(fw_discovery **out, char *error, size_t error_capacity,
         return -FW_ENOMEM;
     }
     d->exchange = exchange;
+    d->events_for = config->events_for;
     d->bus = (fw_port){.exchange = exchange,
                        .context = d,
                        .role = FW_ROLE_BUS,
@@ -229,6 +237,8 @@ int fw_discovery_start(fw_discovery **out, char *error, size_t error_capacity,
     d->pub.ready = greet_subscriber;
     fw_audience_init(&d->hearers, exchange);
     fw_audience_init(&d->subscribers, exchange);
+    fw_audience_init(&d->listeners, exchange);
+    d->listeners.total = config->listeners;
     int err = set_up(d, error, error_capacity, config);
     if (err < 0) {
         fw_discovery_silence(d);
@@ -265,16 +275,18 @@ void fw_discovery_destroy(fw_discovery *d)
     nng_aio_free(d->timer);
     fw_audience_fini(&d->hearers);
     fw_audience_fini(&d->subscribers);
+    fw_audience_fini(&d->listeners);
     fw_buffer_fini(&d->announcement);
     fw_buffer_fini(&d->capabilities);
     fw_buffer_fini(&d->topic);
     free(d);
 }
 
-uint64_t fw_discovery_announcements(fw_discovery *d)
+void fw_discovery_count(fw_discovery *d, uint64_t *announcements, uint64_t *missed)
 {
-    /* Relaxed: a figure to be shown. */
-    return fw_load_relaxed(&d->announcements);
+    /* Relaxed: figures to be shown. */
+    *announcements = fw_load_relaxed(&d->announcements);
+    *missed = fw_load_relaxed(&d->missed);
 }
 
 unsigned fw_discovery_port(const fw_discovery *d)

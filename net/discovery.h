@@ -13,6 +13,9 @@
 
 typedef struct fw_discovery fw_discovery;
 
+/* Who may hear events, beside announcements. */
+typedef enum fw_hearers { FW_HEARS_ANYBODY = 0, FW_HEARS_LOOPBACK, FW_HEARS_NOBODY } fw_hearers;
+
 typedef struct fw_discovery_config {
     const char *worker_id;
     const char *address;           /* what is announced */
@@ -20,6 +23,8 @@ typedef struct fw_discovery_config {
     unsigned pub_port;             /* 0: discovery + 1, or a free one */
     unsigned base_port;            /* base .. base + 5 are not for us */
     unsigned management_port;
+    fw_hearers events_for;
+    fw_atomic(unsigned) * listeners; /* kept at how many hear events; or NULL */
 } fw_discovery_config;
 
 /* Binds and begins. 0; -FW_EINVAL, -FW_EPERM, -FW_ENOMEM with a sentence in error. */
@@ -35,7 +40,8 @@ void fw_discovery_silence(fw_discovery *discovery);
 void fw_discovery_destroy(fw_discovery *discovery);
 /* Topic fw1/event/<name>. Any thread; one load when nobody listens. */
 void fw_discovery_publish(fw_discovery *discovery, const char *event, fw_span json);
-uint64_t fw_discovery_announcements(fw_discovery *discovery);
+/* Announcements made, events that somebody has missed. */
+void fw_discovery_count(fw_discovery *discovery, uint64_t *announcements, uint64_t *missed);
 unsigned fw_discovery_port(const fw_discovery *discovery);
 unsigned fw_discovery_pub_port(const fw_discovery *discovery);
 

@@ -9,6 +9,7 @@
 #ifndef FW_NET_NET_H
 #define FW_NET_NET_H
 
+#include "base/atomic.h"
 #include "net/message.h"
 #include "net/tls.h"
 
@@ -52,13 +53,14 @@ typedef struct fw_net_config {
     /* tcp://host:port; ports +0..+5 are taken, port 0: any. Of a subworker +0..+3; port 0, or
      * "auto": the first four in a row that are free from 5561 on, at that host, or loopback. */
     const char *base_address;
-    const char *discovery_address; /* tcp://host:port */
-    const char *advertise_address; /* NULL: derived from base_address */
-    unsigned management_port;      /* 0: base + 5; another one is served beside it */
-    unsigned native_pub_port;      /* 0: discovery + 1, or a free one */
-    unsigned pull_port;            /* 0: discovery + 2 or a free one; of a subworker: any */
-    const char *epoch;             /* names this run; NULL: made up */
-    const char *token;             /* asked of whoever connects, told to those we dial; or NULL */
+    const char *discovery_address;   /* tcp://host:port */
+    const char *advertise_address;   /* NULL: derived from base_address */
+    unsigned management_port;        /* 0: base + 5; another one is served beside it */
+    unsigned native_pub_port;        /* 0: discovery + 1, or a free one */
+    unsigned pull_port;              /* 0: discovery + 2 or a free one; of a subworker: any */
+    const char *epoch;               /* names this run; NULL: made up */
+    fw_atomic(unsigned) * listeners; /* kept at how many subscribe to events; or NULL */
+    const char *token;               /* asked of whoever connects, told to those we dial; or NULL */
     fw_net_exempt token_exempt;
     const fw_tls_config *tls; /* of addresses tls+tcp://; NULL: there are none */
     size_t message_max;       /* bytes of one SP message */
@@ -107,7 +109,8 @@ void fw_net_flush(fw_net *net);
 /* Sends one completion notice (protocol 10) in the background: per address one at a time, limited,
  * retried. */
 void fw_net_callback(fw_net *net, const fw_result_view *result);
-/* Event for native subscribers: topic fw1/event/<name>. */
+/* Event for native subscribers: topic fw1/event/<name>. Not for who would need a token to see a
+ * task: a subscriber cannot tell one. */
 void fw_net_publish(fw_net *net, const char *event, fw_span json);
 
 typedef struct fw_net_stats {
@@ -116,6 +119,7 @@ typedef struct fw_net_stats {
     uint64_t messages_in, messages_out, bytes_in, bytes_out, answers_dropped;
     uint64_t refused[FW_REFUSALS];
     uint64_t callbacks_sent, callbacks_failed, announcements;
+    uint64_t events_missed;     /* by subscribers that read too slowly */
     uint64_t greetings_refused; /* pipes of peers with a wrong token, epoch or name */
     size_t links;
 } fw_net_stats;

@@ -93,6 +93,14 @@ static size_t affordable(size_t connections_max)
     return most;
 }
 
+/* What events tell is what a query would tell: a token keeps both from the same peers. */
+static fw_hearers who_hears_events(const fw_net_config *config)
+{
+    if (!config->token || !config->token[0] || config->token_exempt == FW_EXEMPT_ALL_JSON)
+        return FW_HEARS_ANYBODY;
+    return config->token_exempt == FW_EXEMPT_LOOPBACK ? FW_HEARS_LOOPBACK : FW_HEARS_NOBODY;
+}
+
 static int set_up_discovery(fw_net *net, char *error, size_t error_capacity,
                             const fw_net_config *config)
 {
@@ -103,6 +111,8 @@ static int set_up_discovery(fw_net *net, char *error, size_t error_capacity,
         .pub_port = config->native_pub_port,
         .base_port = net->ports[0].bound,
         .management_port = config->management_port,
+        .events_for = who_hears_events(config),
+        .listeners = config->listeners,
     };
     return fw_discovery_start(&net->discovery, error, error_capacity, &net->exchange, &discovery);
 }
@@ -338,7 +348,7 @@ void fw_net_snapshot(fw_net *net, fw_net_stats *out)
         .links = fw_links_count(net->links),
     };
     if (net->discovery)
-        out->announcements = fw_discovery_announcements(net->discovery);
+        fw_discovery_count(net->discovery, &out->announcements, &out->events_missed);
     fw_callbacks_count(net->callbacks, &out->callbacks_sent, &out->callbacks_failed);
     for (int i = 0; i < FW_REFUSALS; i++)
         out->refused[i] = fw_load_relaxed(&net->refused[i]);

@@ -20,6 +20,7 @@ int fw_command_limits(int argc, char **argv);
 int fw_command_pause(int argc, char **argv);
 int fw_command_unpause(int argc, char **argv);
 int fw_command_schedule(int argc, char **argv);
+int fw_command_events(int argc, char **argv);
 int fw_command_version(int argc, char **argv);
 
 /* Exit statuses of the commands; docs/COMMANDS.md has the table. */
