@@ -36,14 +36,24 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
         snprintf(error, error_capacity, "out of memory");
         return -FW_ENOMEM;
     }
+    char address[300];
+    const char *host = s->gui_host ? s->gui_host : "127.0.0.1";
+    snprintf(address, sizeof address,
+             strchr(host, ':') && host[0] != '[' ? "tcp://[%.250s]:80" : "tcp://%.250s:80", host);
     fw_web_table tables[FW_HTTP_TABLES];
     size_t count = fw_http_tables(plane, tables);
     fw_web_config config = {
-        .host = s->gui_host ? s->gui_host : "127.0.0.1",
+        .host = host,
         .port = (unsigned)s->gui_port,
         .admin_key = text_of(s->gui_api_key) ? s->gui_api_key : text_of(s->token),
+        .submit_key = text_of(s->gui_submit_key),
+        .worker_key = text_of(s->gui_worker_key),
+        .read_key = text_of(s->gui_read_key),
         .cors_origin = text_of(s->gui_cors_origin),
-        .body_max = (size_t)s->payload_max,
+        .checks_host = fw_net_is_loopback(address) && !text_of(s->gui_read_key),
+        .hosts = text_of(s->gui_hosts),
+        .body_max = (size_t)s->gui_body_max,
+        .connections_max = (unsigned)s->gui_connections_max,
         .second = fw_http_stats_second,
         .second_context = plane->stats,
     };

@@ -95,8 +95,8 @@ static void list_dead(void *context, const fw_web_request *request, fw_web_answe
     listing l = {.out = &answer->body, .limit = 100};
     if (!fw_http_filter_read(request, &filter, answer))
         return;
-    if (fw_web_query(request, "limit", &text) &&
-        (!fw_web_read_number(text, FW_TASK_PAGE_MAX, &l.limit) || l.limit == 0)) {
+    if (fw_web_query(request, "limit", &text) && (!fw_web_read_number(text, SIZE_MAX, &l.limit) ||
+                                                  l.limit == 0 || l.limit > FW_TASK_PAGE_MAX)) {
         fw_web_problem_field(answer, 422, "limit", "limit: 1 to %d", FW_TASK_PAGE_MAX);
         return;
     }

@@ -89,7 +89,12 @@ static bool submit(fw_control_plane *plane, const fw_submission *items, size_t c
                    fw_web_answer *answer)
 {
     char error[FW_TASK_OPTIONS_ERROR] = "";
+    const size_t most = (size_t)plane->house.settings->payload_max;
     for (size_t i = 0; i < count; i++) {
+        if (items[i].args.len + items[i].kwargs.len + items[i].options.len > most) {
+            fw_web_problem(answer, 413, NULL, "task %zu is larger than payload-max", i);
+            return false;
+        }
         if (!is_another(&plane->house.life, &items[i]))
             continue;
         fw_web_problem(answer, 409, NULL, "the id %.*s belongs to another task",

@@ -43,7 +43,8 @@ static bool read_page(const fw_web_request *request, fw_task_page *page, fw_web_
     if (!fw_http_filter_read(request, &page->filter, answer))
         return false;
     if (fw_web_query(request, "limit", &text) &&
-        (!fw_web_read_number(text, FW_TASK_PAGE_MAX, &page->limit) || page->limit == 0)) {
+        (!fw_web_read_number(text, SIZE_MAX, &page->limit) || page->limit == 0 ||
+         page->limit > FW_TASK_PAGE_MAX)) {
         fw_web_problem_field(answer, 422, "limit", "limit: 1 to %d", FW_TASK_PAGE_MAX);
         return false;
     }

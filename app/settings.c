@@ -52,8 +52,8 @@ static const fw_setting *find_setting(const char *name)
 
 const char *fw_settings_suggest(const char *name)
 {
-    const char *names[64];
-    FW_ASSERT(fw_setting_count < 64);
+    const char *names[128];
+    FW_ASSERT(fw_setting_count < 128);
     for (size_t i = 0; i < fw_setting_count; i++)
         names[i] = fw_setting_table[i].name;
     return fw_suggest(name, names, fw_setting_count);

@@ -79,13 +79,14 @@ typedef struct fw_settings {
     int64_t tls_verify;   /* none, server, mutual */
     int64_t insecure_bind;
     /* dashboard */
-    int64_t gui_enabled, gui_port;
+    int64_t gui_enabled, gui_port, gui_body_max, gui_connections_max;
     char *gui_host, *gui_api_key, *gui_cors_origin;
+    char *gui_hosts, *gui_submit_key, *gui_worker_key, *gui_read_key;
     /* logs */
     int64_t log_level, log_format;
 
-    fw_origin origins[64]; /* by place in the table */
-    fw_sections sections;  /* of the file, which alone has them */
+    fw_origin origins[128]; /* by place in the table */
+    fw_sections sections;   /* of the file, which alone has them */
     /* The command line they were read with; borrowed, to read them again. */
     int argc;
     char **argv;

@@ -75,6 +75,41 @@ static bool is_listed(const char *list, fw_span origin)
     return false;
 }
 
+/* Digits and points, or in brackets: no name leads there. */
+static bool is_address(fw_span name)
+{
+    if (name.len > 0 && name.ptr[0] == '[')
+        return true;
+    for (size_t i = 0; i < name.len; i++)
+        if (!((name.ptr[i] >= '0' && name.ptr[i] <= '9') || name.ptr[i] == '.'))
+            return false;
+    return true;
+}
+
+static bool is_word(fw_span text, const char *word)
+{
+    return text.len == strlen(word) && strncasecmp(text.ptr, word, text.len) == 0;
+}
+
+bool fw_web_access_host(const char *list, fw_span host)
+{
+    fw_span name = host;
+    if (host.len == 0)
+        return true; /* no browser */
+    if (host.ptr[0] != '[') {
+        const char *colon = memchr(host.ptr, ':', host.len);
+        name.len = colon ? (size_t)(colon - host.ptr) : host.len;
+    }
+    while (list && *list) {
+        size_t len = strcspn(list, ", ");
+        if (len == name.len && strncasecmp(list, name.ptr, len) == 0)
+            return true;
+        list += len;
+        list += strspn(list, ", ");
+    }
+    return is_address(name) || is_word(name, "localhost");
+}
+
 bool fw_web_access_origin(const char *list, fw_span origin, char *out, size_t capacity)
 {
     if (list && strcmp(list, "*") == 0)

@@ -10,6 +10,9 @@
 unsigned fw_web_access_roles(const fw_web_config *config, fw_span authorization, const char **who);
 /* Whether any key is set: then 401 makes sense. */
 bool fw_web_access_has_keys(const fw_web_config *config);
+/* Whether the server is meant by that Host: an address, localhost, or a name of the list. A page
+ * of elsewhere whose name was made to lead here (DNS rebinding) comes under another one. */
+bool fw_web_access_host(const char *list, fw_span host);
 /* Whether a page of that origin may read: then out is what it is told. */
 bool fw_web_access_origin(const char *list, fw_span origin, char *out, size_t capacity);
 /* Whether a request that changes something comes from a page of somebody else. Browsers say where

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "web/access.h"
 #include "web/path.h"
 
@@ -121,9 +122,23 @@ static unsigned method_bit(const char *word)
     return 0;
 }
 
+/* How much of a pattern is fixed text. */
+static size_t fixed_text(const char *pattern)
+{
+    size_t len = 0;
+    for (const char *at = pattern; *at; at++) {
+        if (*at == '{')
+            at = strchr(at, '}');
+        else
+            len++;
+    }
+    return len;
+}
+
 static found_route find_route(const fw_web_router *router, fw_web_request *request)
 {
     found_route found = {NULL, NULL, 0};
+    size_t best = 0;
     for (size_t t = 0; t < router->table_count; t++) {
         const fw_web_table *table = &router->tables[t];
         for (size_t i = 0; i < table->count; i++) {
@@ -132,6 +147,12 @@ static found_route find_route(const fw_web_router *router, fw_web_request *reque
             size_t count;
             if (!fw_web_path_match(route->path, request->path, params, &count))
                 continue;
+            size_t fixed = fixed_text(route->path);
+            if (fixed < best)
+                continue;
+            if (fixed > best)
+                found = (found_route){NULL, NULL, 0};
+            best = fixed;
             found.methods |= method_bit(route->method);
             if (found.route || !is_method(request->method, route->method))
                 continue;
@@ -244,6 +265,24 @@ static void refuse_unknown(const fw_web_router *router, const fw_web_request *re
 
 /* --- one request --- */
 
+/* Who did what from where: of everything that administrates, and of who was turned away. */
+static void audit(const fw_web_route *route, const fw_web_request *request,
+                  const fw_web_answer *answer)
+{
+    fw_span path = request->path;
+    if (answer->status == 401 || answer->status == 403)
+        fw_log(FW_LOG_WARN, "web.refused", "%s %s: %.*s %.*s is %d", request->who, request->peer,
+               (int)request->method.len, request->method.ptr,
+               (int)(path.len < 500 ? path.len : 500), path.ptr, answer->status);
+    else if (route->role == FW_WEB_ADMIN)
+        fw_log_each(FW_LOG_INFO, "audit", "%s %s: %.*s %.*s%s%.*s is %d", request->who,
+                    request->peer, (int)request->method.len, request->method.ptr,
+                    (int)(path.len < 1000 ? path.len : 1000), path.ptr,
+                    request->query.len > 0 ? "?" : "",
+                    (int)(request->query.len < 500 ? request->query.len : 500),
+                    request->query.ptr ? request->query.ptr : "", answer->status);
+}
+
 static void call(const fw_web_router *router, const found_route *found, fw_web_request *request,
                  fw_web_answer *answer)
 {
@@ -277,6 +316,10 @@ void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
         fw_web_problem(answer, 413, NULL, "a body has at most %zu bytes", config->body_max);
         return;
     }
+    if (config->checks_host && !fw_web_access_host(config->hosts, request->host)) {
+        fw_web_problem(answer, 421, NULL, "the name is not one of --gui-hosts");
+        return;
+    }
     found_route found = find_route(router, request);
     write_methods(answer->allow_methods, sizeof answer->allow_methods, found.methods);
     if (is(request->method, "OPTIONS")) {
@@ -285,6 +328,7 @@ void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
                       (fw_span){answer->allow_methods, strlen(answer->allow_methods)});
     } else if (found.route) {
         call(router, &found, request, answer);
+        audit(found.route, request, answer);
     } else {
         refuse_unknown(router, request, found.methods, answer);
     }

@@ -41,7 +41,7 @@ enum {
 struct fw_web {
     /* Immutable after start. */
     fw_web_router router;
-    char *texts[6]; /* of its configuration */
+    char *texts[7]; /* of its configuration */
     fw_web_listeners listening;
     unsigned connections_max;
     pthread_t thread;
@@ -167,7 +167,7 @@ static void build(fw_web *web)
     h2o_config_init(&web->globals);
     web->globals.server_name = h2o_iovec_init("", 0);
     web->globals.max_request_entity_size = web->router.config.body_max + BODY_SPARE;
-    web->globals.http1.req_timeout = REQUEST_TIMEOUT_MS;
+    web->globals.http1.req_timeout = web->router.config.request_ms;
     web->globals.http1.upgrade_to_http2 = 0;
     h2o_hostconf_t *host =
         h2o_config_register_host(&web->globals, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -254,14 +254,15 @@ static void configure(fw_web *web, const fw_web_config *config)
 {
     fw_web_config *own = &web->router.config;
     *own = *config;
-    const char **texts[] = {&own->host,       &own->admin_key, &own->submit_key,
-                            &own->worker_key, &own->read_key,  &own->cors_origin};
+    const char **texts[] = {&own->host,     &own->admin_key,   &own->submit_key, &own->worker_key,
+                            &own->read_key, &own->cors_origin, &own->hosts};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         web->texts[i] = *texts[i] ? strdup(*texts[i]) : NULL;
         FW_ASSERT(web->texts[i] || !*texts[i]);
         *texts[i] = web->texts[i];
     }
     own->body_max = own->body_max ? own->body_max : BODY_MAX;
+    own->request_ms = own->request_ms ? own->request_ms : REQUEST_TIMEOUT_MS;
     web->connections_max = own->connections_max ? own->connections_max : CONNECTIONS_MAX;
 }
 

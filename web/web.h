@@ -135,8 +135,9 @@ typedef void (*fw_web_handler)(void *context, const fw_web_request *request, fw_
 typedef struct fw_web_route {
     const char *method; /* GET, POST, PUT, PATCH, DELETE; GET is HEAD too */
     /* {name} stands for one or more bytes up to the next '/', or up to the text that follows it
-     * there: "/api/v1/tasks/{id}:retry". A '/' in a name is sent as %2F. The first route that
-     * fits is taken. */
+     * there: "/api/v1/tasks/{id}:retry". A '/' in a name is sent as %2F. Of several patterns that
+     * fit, the one with the most fixed text counts: a name that ends in ":retry" is sent with
+     * %3A. */
     const char *path;
     fw_web_role role;
     fw_web_handler handler;
@@ -163,9 +164,14 @@ typedef struct fw_web_config {
     /* Keys, shown as "Authorization: Bearer KEY". NULL: none. With none at all everything is open.
      * With any, what no key grants is closed, but for reading, which is open until it has a key. */
     const char *admin_key, *submit_key, *worker_key, *read_key;
-    const char *cors_origin;  /* "*", or origins separated by commas; NULL: same origin only */
+    const char *cors_origin; /* "*", or origins separated by commas; NULL: same origin only */
+    /* Whether only these names are served (and localhost, and addresses), against pages whose name
+     * leads here: others are 421. */
+    bool checks_host;
+    const char *hosts;        /* separated by commas; may be NULL */
     size_t body_max;          /* bytes; 0: 1 MiB */
     unsigned connections_max; /* 0: 2048 */
+    unsigned request_ms;      /* for a request to come whole, and between two; 0: 15000 */
     /* Called on the web thread about every second, from the start to the stop. NULL: nothing. */
     void (*second)(void *context);
     void *second_context;

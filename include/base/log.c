@@ -168,3 +168,17 @@ void fw_log(fw_log_level level, const char *event, const char *format, ...)
     write_line(level, event, message);
     errno = saved;
 }
+
+void fw_log_each(fw_log_level level, const char *event, const char *format, ...)
+{
+    char message[LINE_MAX_BYTES];
+    if (!fw_log_enabled(level))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    int saved = errno;
+    write_line(level, event, message);
+    errno = saved;
+}

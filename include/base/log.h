@@ -27,5 +27,7 @@ void fw_log_configure(fw_log_level level, fw_log_format format);
 int fw_log_enabled(fw_log_level level);
 /* fw_log(FW_LOG_WARN, "task.retry", "task failed, retry %d of %d", 2, 5) */
 void fw_log(fw_log_level level, const char *event, const char *format, ...) FW_FMT(3, 4);
+/* For what has to be there line by line, such as who did what: none is held back. */
+void fw_log_each(fw_log_level level, const char *event, const char *format, ...) FW_FMT(3, 4);
 
 #endif

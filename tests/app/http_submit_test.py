@@ -129,6 +129,8 @@ class Batch(HttpCase):
         self.refused(422, "POST", "/api/v1/tasks:batch", [good, {**good, "options": {"kay": 1}}])
         self.refused(422, "POST", "/api/v1/tasks:batch", [good, 1])
         self.refused(422, "POST", "/api/v1/tasks:batch", [])
+        self.refused(413, "POST", "/api/v1/tasks:batch",
+                     [good, {"task": "echo", "args": ["x" * 70000]}])
         self.refused(400, "POST", "/api/v1/tasks:batch", b"{}")
         problem = self.refused(400, "POST", "/api/v1/tasks:batch", b'{"task": "add"}\n{"task": ',
                                content_type="application/x-ndjson")

@@ -186,6 +186,32 @@ static void more_connections_than_the_limit(void **state)
     stop(web);
 }
 
+/* Nothing, half a request, one without its body, and one that is followed by nothing. */
+static void who_says_nothing_is_cut_off(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        "", "GET /liv", "POST /api/v1/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc",
+        "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"};
+    enum { COUNT = sizeof words / sizeof words[0] };
+    int fds[COUNT];
+    char text[2048], error[256];
+    fw_web *web = NULL;
+    const fw_web_table tables[] = {FW_WEB_TABLE(routes, &web)};
+    fw_web_config config = {.host = "127.0.0.1", .request_ms = 200};
+    assert_int_equal(fw_web_start(&web, error, sizeof error, &config, tables, 1), 0);
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = dial(web);
+        say(fds[i], words[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        read_all(fds[i], text, sizeof text);
+        close(fds[i]);
+    }
+    assert_non_null(strstr(text, "{\"body\": true}"));
+    stop(web);
+}
+
 static void stopping_ends_open_connections(void **state)
 {
     (void)state;
@@ -219,6 +245,7 @@ int main(void)
         cmocka_unit_test(bodies_come_whole_or_are_refused),
         cmocka_unit_test(large_answers_arrive_whole),
         cmocka_unit_test(more_connections_than_the_limit),
+        cmocka_unit_test(who_says_nothing_is_cut_off),
         cmocka_unit_test(stopping_ends_open_connections),
         cmocka_unit_test(a_taken_port_is_named),
     };
