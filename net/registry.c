@@ -2,8 +2,8 @@
  *
  * Key invariants: R1 an entry is in the list exactly while it is in its bucket; R2 readers only
  * follow `next` and `next_in_bucket`, which are published after the entry is complete; R3 an entry
- * that was unlinked keeps its links until its readers have left; R4 who turns the state word is who
- * tells of it. SPDX-License-Identifier: Apache-2.0 */
+ * that was unlinked keeps its links until its readers have left.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/registry.h"
 
 #include <pthread.h>
@@ -34,13 +34,10 @@ struct fw_registry {
 fw_registry *fw_registry_create(const fw_registry_config *config)
 {
     FW_ASSERT(config->workers_max > 0 && config->stale_ns <= config->gone_ns);
-    FW_ASSERT(config->linked_stale_ns <= config->stale_ns);
     fw_registry *registry = calloc(1, sizeof *registry);
     if (!registry)
         return NULL;
     registry->config = *config;
-    if (config->linked_stale_ns == 0)
-        registry->config.linked_stale_ns = config->stale_ns;
     registry->bucket_count = 16;
     while (registry->bucket_count < config->workers_max / 2)
         registry->bucket_count *= 2;
@@ -246,25 +243,16 @@ static int check(char *error, size_t capacity, const fw_registration *r)
 }
 
 /* Its own word, and a sign of life. */
-static fw_worker_change hear(fw_worker_entry *entry, const fw_registration *r, int64_t now_ns)
+static void hear(fw_worker_entry *entry, const fw_registration *r, int64_t now_ns)
 {
     bool willing = is_willing(r);
-    int now = willing ? FW_WORKER_ACTIVE : FW_WORKER_DRAINING;
     see(entry, now_ns);
     /* Relaxed: words that stand alone; the state is turned last, see touch. */
     fw_store_relaxed(&entry->willing, willing);
-    if (!r->heartbeat)
-        fw_store_relaxed(&entry->linked, false);
-    int before = fw_load_relaxed(&entry->state);
-    while (!fw_cas_relaxed(&entry->state, &before, now))
-        ;
-    if (before == now)
-        return FW_WORKER_AS_BEFORE;
-    return willing ? FW_WORKER_ACTIVE_AGAIN : FW_WORKER_DRAINS;
+    fw_store_relaxed(&entry->state, willing ? FW_WORKER_ACTIVE : FW_WORKER_DRAINING);
 }
 
-/* An entry with these words in the place of the other one, or of none. Under the lock. => change,
- * or -FW_E.... */
+/* An entry with these words in the place of the other one, or of none. Under the lock. */
 static int renew(fw_registry *registry, fw_worker_entry *entry, const fw_registration *r,
                  int64_t now_ns)
 {
@@ -277,18 +265,12 @@ static int renew(fw_registry *registry, fw_worker_entry *entry, const fw_registr
     hear(fresh, r, now_ns);
     if (!entry) {
         append(registry, fresh);
-        return FW_WORKER_JOINED;
+        return 0;
     }
-    bool same = is_same_process(entry, r);
-    if (same) {
+    if (is_same_process(entry, r))
         fresh->registered_wall_ns = entry->registered_wall_ns;
-        /* Relaxed: it stands alone. */
-        fw_store_relaxed(&fresh->linked, r->heartbeat && fw_load_relaxed(&entry->linked));
-    }
-    /* [registry-owner] release: what hangs there, handed on. */
-    fw_store_release(&fresh->owner, fw_worker_owner(entry));
     replace(registry, entry, fresh);
-    return same ? FW_WORKER_RETOLD : FW_WORKER_REPLACED;
+    return 0;
 }
 
 int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
@@ -300,7 +282,7 @@ int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
     pthread_mutex_lock(&registry->lock);
     fw_worker_entry *entry = find(registry, r->id);
     if (entry && is_same_process(entry, r) && is_same_offer(&entry->offer, &r->offer))
-        rc = (int)hear(entry, r, now_ns);
+        hear(entry, r, now_ns);
     else
         rc = renew(registry, entry, r, now_ns);
     pthread_mutex_unlock(&registry->lock);
@@ -311,36 +293,20 @@ int fw_registry_note(fw_registry *registry, char *error, size_t error_capacity,
     return rc;
 }
 
-fw_worker_change fw_registry_touch(fw_registry *registry, fw_span id, int64_t now_ns)
+bool fw_registry_touch(fw_registry *registry, fw_span id, int64_t now_ns)
 {
-    fw_worker_change change = FW_WORKER_LEFT;
     fw_rcu_read_lock();
     fw_worker_entry *entry = find(registry, id);
     if (entry) {
         see(entry, now_ns);
         /* Relaxed: words that stand alone. If its own word changes meanwhile, whoever changes it
          * turns the state after us, or has turned it already, and then we do not. */
-        if (entry->offer.present)
-            fw_store_relaxed(&entry->linked, true);
         int before = FW_WORKER_STALE;
         bool willing = fw_load_relaxed(&entry->willing);
-        bool woken =
-            fw_cas_relaxed(&entry->state, &before, willing ? FW_WORKER_ACTIVE : FW_WORKER_DRAINING);
-        change = woken && willing ? FW_WORKER_ACTIVE_AGAIN : FW_WORKER_AS_BEFORE;
+        (void)fw_cas_relaxed(&entry->state, &before,
+                             willing ? FW_WORKER_ACTIVE : FW_WORKER_DRAINING);
     }
     fw_rcu_read_unlock();
-    return change;
-}
-
-bool fw_registry_own(fw_registry *registry, fw_span id, void *owner)
-{
-    pthread_mutex_lock(&registry->lock);
-    fw_worker_entry *entry = find(registry, id);
-    if (entry) {
-        /* [registry-owner] release: what hangs there. */
-        fw_store_release(&entry->owner, owner);
-    }
-    pthread_mutex_unlock(&registry->lock);
     return entry != NULL;
 }
 
@@ -354,57 +320,23 @@ static int64_t silence_of(const fw_worker_entry *entry, int64_t now_ns)
 
 static bool is_silent(const fw_registry *registry, const fw_worker_entry *entry, int64_t now_ns)
 {
-    /* Relaxed: it stands alone. */
-    bool linked = fw_load_relaxed(&entry->linked) != 0;
-    return silence_of(entry, now_ns) >
-           (linked ? registry->config.linked_stale_ns : registry->config.stale_ns);
-}
-
-/* => true: its state has been turned to STALE. A beat that comes at this very moment may be
- * overlooked; the next one leads back. */
-static bool fall_silent(fw_worker_entry *entry)
-{
-    /* Relaxed: a word that stands alone. */
-    int before = fw_load_relaxed(&entry->state);
-    while (before != FW_WORKER_STALE) {
-        if (fw_cas_relaxed(&entry->state, &before, FW_WORKER_STALE))
-            return true;
-    }
-    return false;
-}
-
-/* Under the lock. => those that have changed, a chain. */
-static fw_worker_entry *sweep(fw_registry *registry, int64_t now_ns)
-{
-    fw_worker_entry *told = NULL;
-    fw_worker_entry **end = &told;
-    fw_worker_entry *next;
-    for (fw_worker_entry *entry = follow(&registry->first); entry; entry = next) {
-        next = follow(&entry->next);
-        bool gone = silence_of(entry, now_ns) > registry->config.gone_ns;
-        if (!gone && !(is_silent(registry, entry, now_ns) && fall_silent(entry)))
-            continue;
-        entry->change = gone ? FW_WORKER_LEFT : FW_WORKER_FELL_SILENT;
-        entry->next_told = NULL;
-        *end = entry;
-        end = &entry->next_told;
-        if (gone)
-            take_out(registry, entry);
-    }
-    return told;
+    return silence_of(entry, now_ns) > registry->config.stale_ns;
 }
 
 void fw_registry_sweep(fw_registry *registry, int64_t now_ns)
 {
-    const fw_registry_config *config = &registry->config;
+    fw_worker_entry *next;
     pthread_mutex_lock(&registry->lock);
-    /* What is taken out stays until it has been told. */
-    fw_rcu_read_lock();
-    fw_worker_entry *told = sweep(registry, now_ns);
+    for (fw_worker_entry *entry = follow(&registry->first); entry; entry = next) {
+        next = follow(&entry->next);
+        if (silence_of(entry, now_ns) > registry->config.gone_ns)
+            take_out(registry, entry);
+        /* Relaxed: a word that stands alone. A beat that comes at this very moment may be
+         * overlooked; the next one leads back. */
+        else if (is_silent(registry, entry, now_ns))
+            fw_store_relaxed(&entry->state, FW_WORKER_STALE);
+    }
     pthread_mutex_unlock(&registry->lock);
-    for (; told && config->changed; told = told->next_told)
-        config->changed(config->context, told, told->change);
-    fw_rcu_read_unlock();
     fw_rcu_flush();
 }
 
