@@ -1,98 +1,128 @@
-// The page asks once a second and shows what it got; a page that is not looked at does not ask.
-"use strict";
+// The frame: which view is shown, how the control plane is reached, keys of the keyboard.
+import {askForKey, dialog} from "./actions.js";
+import {whenKeyIsWanted} from "./api.js";
+import {themeChanged} from "./charts.js";
+import {byId, h, setText} from "./dom.js";
+import {duration} from "./format.js";
+import {live, on, start} from "./live.js";
+import * as dead from "./view_dead.js";
+import * as overview from "./view_overview.js";
+import * as queues from "./view_queues.js";
+import * as schedules from "./view_schedules.js";
+import * as settings from "./view_settings.js";
+import * as task from "./view_task.js";
+import * as tasks from "./view_tasks.js";
+import * as workers from "./view_workers.js";
 
-const byId = (id) => document.getElementById(id);
-let last = null; // {finished, at} of the previous answer, for the rate
+// path, view, the letter after g
+const VIEWS = [["", overview, "o"], ["tasks", tasks, "t"], ["queues", queues, "q"],
+  ["workers", workers, "w"], ["schedules", schedules, "s"], ["dead", dead, "d"],
+  ["settings", settings, "e"]];
 
-async function ask(path) {
-  const answer = await fetch(path, { cache: "no-store" });
-  if (!answer.ok) throw new Error(path + ": " + answer.status);
-  return path === "/metrics" ? answer.text() : answer.json();
+let unmount = null;
+let shown = null;
+
+// "#/tasks/ID?status=failure" => view, its argument, its parameters
+function route() {
+  const [path, query = ""] = location.hash.slice(2).split("?");
+  const [name, ...rest] = path.split("/");
+  const params = new URLSearchParams(query);
+  if (name === "tasks" && rest.length) return [task, decodeURIComponent(rest.join("/")), params];
+  return [(VIEWS.find(([path]) => path === name) ?? VIEWS[0])[1], null, params];
 }
 
-function cell(text, kind) {
-  const td = document.createElement("td");
-  td.textContent = text;
-  if (kind) td.className = kind;
-  return td;
-}
-
-function rows(id, items, build) {
-  byId(id).replaceChildren(...items.map((item) => {
-    const tr = document.createElement("tr");
-    tr.append(...build(item));
-    return tr;
-  }));
-}
-
-function duration(seconds) {
-  if (seconds < 0.001) return (seconds * 1e6).toFixed(0) + " µs";
-  if (seconds < 1) return (seconds * 1e3).toFixed(1) + " ms";
-  if (seconds < 120) return seconds.toFixed(1) + " s";
-  if (seconds < 7200) return (seconds / 60).toFixed(0) + " min";
-  return (seconds / 3600).toFixed(1) + " h";
-}
-
-// Seconds since some day: a Date alone would round to milliseconds.
-function moment(text) {
-  return Date.parse(text.slice(0, 19) + "Z") / 1000 + Number("0" + text.slice(19));
-}
-
-function finishedTotal(metrics) {
-  let sum = 0;
-  const lines = /^fastworker_tasks_finished_total\{[^}]*\} (\d+)/gm;
-  for (const match of metrics.matchAll(lines)) sum += Number(match[1]);
-  return sum;
-}
-
-function showRate(metrics) {
-  const now = { finished: finishedTotal(metrics), at: performance.now() };
-  const rate = last && (now.finished - last.finished) * 1000 / (now.at - last.at);
-  if (last) byId("rate").textContent = Math.round(rate).toLocaleString("en");
-  last = now;
-}
-
-function showStatus(status) {
-  byId("queued").textContent = status.tasks.queued.toLocaleString("en");
-  byId("active").textContent = status.tasks.active.toLocaleString("en");
-  byId("cached").textContent = status.tasks.cached_results.toLocaleString("en");
-  byId("uptime").textContent = duration(status.uptime_seconds);
-  byId("state").textContent = status.running ? "live, " + status.worker_id : "draining";
-}
-
-function showTask(task) {
-  const ran = task.started_at && task.completed_at;
-  const took = ran ? duration(moment(task.completed_at) - moment(task.started_at)) : "";
-  return [cell(task.name), cell(task.task_id), cell(task.priority), cell(task.status, task.status),
-    cell(task.error ?? task.result ?? "", "wide"), cell(took)];
-}
-
-async function turn() {
-  if (document.hidden) return;
-  try {
-    const filter = encodeURIComponent(byId("filter").value);
-    const [status, queues, tasks, metrics] = await Promise.all([
-      ask("/api/status"), ask("/api/queues"), ask("/api/tasks?limit=50&status=" + filter),
-      ask("/metrics")]);
-    byId("state").dataset.state = "live";
-    showStatus(status);
-    showRate(metrics);
-    rows("queues", Object.entries(queues.queues), ([name, queue]) => [
-      cell(name), cell(queue.count.toLocaleString("en")),
-      cell(queue.count ? duration(queue.oldest_seconds) : "")]);
-    rows("tasks", tasks.tasks, showTask);
-  } catch (error) {
-    byId("state").dataset.state = "down";
-    byId("state").textContent = "no answer from the control plane";
+function show() {
+  const [view, argument, params] = route();
+  const main = byId("main"), next = location.hash;
+  if (shown === next) return;
+  unmount?.();
+  main.replaceChildren();
+  document.title = view.title + " – FastWorker";
+  const path = view === task ? "tasks" : VIEWS.find(([, one]) => one === view)[0];
+  for (const link of byId("nav").children) {
+    const current = link.getAttribute("href") === "#/" + path;
+    current ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+    if (current) link.scrollIntoView({block: "nearest", inline: "nearest"});
   }
+  unmount = view.mount(main, {argument, params}) ?? null;
+  if (shown !== null) main.focus({preventScroll: true});
+  shown = next;
+  scrollTo(0, 0);
 }
 
-async function start() {
-  byId("filter").addEventListener("change", turn);
-  setInterval(turn, 1000);
-  await turn();
-  const names = await ask("/api/registered-tasks");
-  rows("names", names.tasks, (task) =>
-    [cell(task.name), cell(task.module ?? ""), cell(task.doc ?? "", "wide")]);
+// --- the state of the connection ---
+
+function showState() {
+  const words = {connecting: "connecting", live: "live", down: "no answer", resting: "resting"};
+  const state = live.stats?.state === "draining" && live.state === "live" ? "draining" : live.state;
+  byId("state").dataset.state = state;
+  setText(byId("state"), words[state] ?? state);
 }
-start();
+
+function showPlane() {
+  const {worker_id: id, version, uptime_seconds: up} = live.stats;
+  setText(byId("plane"), `${id} · ${version} · up ${duration(up)}`);
+  showState();
+}
+
+// --- theme ---
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+  themeChanged();
+}
+
+function toggleTheme() {
+  const chosen = document.documentElement.dataset.theme;
+  const dark = chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  setTheme(dark ? "light" : "dark");
+}
+
+// --- keyboard ---
+
+const KEYS = [["g then o t q w s d e", "overview, tasks, queues, workers, schedules, dead set, " +
+  "settings"], ["/", "search tasks"], ["↑ ↓ or j k", "row before, row after"], ["Enter", "open the row"],
+  ["x", "select the row"], ["c", "cancel, or drain"], ["r", "retry, resume, or run now"],
+  ["p", "pause"], ["Shift+T", "dark, light"], ["?", "this list"], ["Esc", "close a dialog"]];
+
+function help() {
+  return dialog("Keyboard", (close) => [
+    h("dl.keys", null, KEYS.map(([key, text]) => [h("dt", null, h("kbd", null, key)),
+      h("dd", null, text)])),
+    h("div.buttons", null, h("button.primary", {type: "button", onclick: () => close(null)},
+      "Close"))]);
+}
+
+let afterG = 0;
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
+    return;
+  }
+  if (event.target.closest("input, select, textarea")) return;
+  const to = VIEWS.find(([, , letter]) => letter === event.key);
+  if (event.timeStamp - afterG < 1500 && to) location.hash = "#/" + to[0];
+  else if (event.key === "?") help();
+  else if (event.key === "T") toggleTheme();
+  else if (event.key === "/") {
+    event.preventDefault();
+    if (route()[0] !== tasks) location.hash = "#/tasks";
+    requestAnimationFrame(() => byId("search")?.focus());
+  }
+  afterG = event.key === "g" ? event.timeStamp : 0;
+}
+
+byId("nav").append(...VIEWS.map(([path, view]) => h("a", {href: "#/" + path}, view.title)));
+byId("theme").addEventListener("click", toggleTheme);
+byId("help").addEventListener("click", help);
+document.addEventListener("keydown", onKey);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("main").focus();
+});
+addEventListener("hashchange", show);
+whenKeyIsWanted(askForKey);
+on("state", showState);
+on("stats", showPlane);
+show();
+start().then(() => { if (live.state === "connecting") showState(); });
