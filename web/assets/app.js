@@ -81,8 +81,9 @@ function toggleTheme() {
 
 // --- keyboard ---
 
-const KEYS = [["g then o t q w s d e", "overview, tasks, queues, workers, schedules, dead set, " +
-  "settings"], ["/", "search tasks"], ["↑ ↓ or j k", "row before, row after"], ["Enter", "open the row"],
+const KEYS = [
+  ["g then o t q w s d e", "overview, tasks, queues, workers, schedules, dead set, settings"],
+  ["/", "search tasks"], ["↑ ↓ or j k", "row before, row after"], ["Enter", "open the row"],
   ["x", "select the row"], ["c", "cancel, or drain"], ["r", "retry, resume, or run now"],
   ["p", "pause"], ["Shift+T", "dark, light"], ["?", "this list"], ["Esc", "close a dialog"]];
 

@@ -131,9 +131,10 @@ function threadRows() {
 
 function inversions() {
   const body = h("tbody"), worst = h("p.note"), calm = h("p.empty");
+  const heads = ["Waited", "Behind", "Times", "Mean wait"].map((text, i) =>
+    h("th", {scope: "col", className: i > 1 ? "number" : ""}, text));
   const box = h("div.table-box", {tabIndex: 0, role: "region", "aria-label": "Waited behind"},
-    h("table.compact", null, h("thead", null, h("tr", null, ["Waited", "Behind", "Times",
-      "Mean wait"].map((t, i) => h("th", {scope: "col", className: i > 1 ? "number" : ""}, t)))), body));
+    h("table.compact", null, h("thead", null, h("tr", null, heads)), body));
   return {
     element: h("div", null, calm, box, worst),
     set(from) {
