@@ -11,6 +11,7 @@
 
 #include "app/config_apply.h"
 #include "app/event_posts.h"
+#include "app/compose.h"
 #include "app/exposure.h"
 #include "app/http.h"
 #include "app/http_stats.h"
@@ -41,6 +42,8 @@ static int build_engine(fw_control_plane *plane)
     if (rc < 0)
         return fw_house_refuse(1, "start.workers", fw_strerror(rc));
     plane->house.life.workers = plane->workers;
+    if (fw_compose_create(&plane->house.life, (size_t)s->queue_max) < 0)
+        return fw_house_refuse(1, "start.memory", "out of memory");
     fw_dead_config dead = {.tasks_max = (size_t)s->dead_max,
                            .bytes_max = dead_bytes_max,
                            .age_max_ns = s->dead_ttl_ns};
@@ -125,6 +128,7 @@ static void tear_down(fw_control_plane *plane)
     if (plane->web)
         fw_web_free(plane->web);
     fw_http_stats_destroy(plane->stats);
+    fw_compose_destroy(&plane->house.life);
     fw_dead_destroy(plane->house.life.dead);
     fw_schedules_destroy(plane->house.life.schedules);
     fw_rcu_barrier();
@@ -159,6 +163,7 @@ static void turn(void *context, unsigned count, int64_t now_ns)
     fw_workers_turn(plane->workers, count, now_ns);
     follow_the_web(plane);
     fw_events_turn(plane->house.life.events);
+    fw_compose_turn(&plane->house.life, now_ns);
     if (count % 20 == 0) {
         fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
         fw_unknown_sweep(&plane->house.life, fw_wall_ns());

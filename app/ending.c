@@ -5,6 +5,7 @@
  * thread for a deadline. A result's bytes are borrowed from the call that made them until this
  * returns. SPDX-License-Identifier: Apache-2.0 */
 #include "app/event_posts.h"
+#include "app/compose.h"
 #include "app/lifecycle_parts.h"
 #include "app/long_poll.h"
 #include "app/retry.h"
@@ -29,6 +30,8 @@ static _Thread_local bool my_recall; /* what this thread ends, it gives back */
 static _Thread_local char my_loss[256];
 static _Thread_local const char *my_words; /* of a task that this thread fails unrun */
 static _Thread_local bool my_burial;       /* and it is kept among the dead */
+static _Thread_local bool my_expiry;       /* or it did not start in time */
+static _Thread_local const char *my_skip;  /* words of one that this thread cancels */
 
 /* flush-note: answers are gathered per thread and leave in one write when the thread has a pause.
  * Behind long tasks that would be late, so they also leave when the last write is long enough ago;
@@ -166,6 +169,22 @@ bool fw_lifecycle_give_up(fw_lifecycle *life, fw_task *task, const char *words)
     return ended;
 }
 
+bool fw_lifecycle_expire(fw_lifecycle *life, fw_task *task, const char *words)
+{
+    my_expiry = true;
+    bool ended = fw_lifecycle_fail(life, task, words);
+    my_expiry = false;
+    return ended;
+}
+
+bool fw_lifecycle_skip(fw_lifecycle *life, fw_task *task, const char *words)
+{
+    my_skip = words;
+    bool ended = fw_engine_withdraw(life->engine, task);
+    my_skip = NULL;
+    return ended;
+}
+
 void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why)
 {
     snprintf(my_loss, sizeof my_loss, "Task lost its worker %u time%s, the last was %.100s: %.100s",
@@ -235,7 +254,7 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
     else if (why == FW_ENDED_BY_OWNER)
         item->error = literal(my_words);
     else if (why == FW_ENDED_BY_CANCEL)
-        item->error = literal("Task cancelled");
+        item->error = literal(my_skip ? my_skip : "Task cancelled");
     else if (item->status == FW_CANCELLED)
         item->error = literal("Task cancelled after execution");
     else if (my_output.success)
@@ -260,6 +279,8 @@ static void count_end(fw_lifecycle *life, fw_task *task, int why, fw_state statu
     fw_run_count kind = FW_COUNT_FAILURE;
     if (why == FW_ENDED_BY_DEADLINE)
         kind = FW_COUNT_TIMEOUT;
+    else if (my_expiry && why == FW_ENDED_BY_OWNER)
+        kind = FW_COUNT_EXPIRED;
     else if (status == FW_SUCCESS)
         kind = FW_COUNT_SUCCESS;
     else if (status == FW_CANCELLED)
@@ -291,7 +312,12 @@ static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *
         fw_net_answer_result(life->net, &record->first, view);
     while (waiter) {
         fw_waiter *next = waiter->next;
-        if (fw_waiter_claim(waiter)) {
+        if (FW_UNLIKELY(waiter->node)) {
+            /* What they meant is behind us, and others may end now. */
+            my_burial = my_expiry = false;
+            my_skip = NULL;
+            fw_node_note(life, waiter->node, view->status, view->id);
+        } else if (fw_waiter_claim(waiter)) {
             if (waiter->ticket.later)
                 fw_long_poll_answer(life, waiter, view);
             else if (waiter->until_ns != 0)
@@ -410,6 +436,8 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
 {
     fw_lifecycle *life = context;
     char buffer[FW_UUID_TEXT], text[96];
+    if (FW_UNLIKELY(fw_record_of(task)->composed))
+        fw_compose_ended(life, task);
     if (fw_record_of(task)->known || (why == FW_ENDED_BY_CANCEL && is_stored(life, task))) {
         answer_known(life, task);
         return;
@@ -448,36 +476,4 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         flush_in_time(life, task);
     else
         fw_net_flush(life->net);
-}
-
-void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool acknowledge)
-{
-    char text[384];
-    int64_t wall = fw_wall_ns();
-    int len = snprintf(text, sizeof text, "Task %.*s not found",
-                       (int)(s->name.len > 300 ? 300 : s->name.len), s->name.ptr);
-    fw_cache_item item = {
-        .key = s->key,
-        .id = fw_key_is_uuid(s->key) ? (fw_span){0} : s->id,
-        .status = FW_FAILURE,
-        .level = s->level,
-        .attempt = 1,
-        .created_wall_ns = wall,
-        .started_wall_ns = wall,
-        .finished_wall_ns = wall,
-        .name = s->name,
-        .error = {text, (size_t)len},
-        .callback = s->callback,
-    };
-    fw_cache_put(life->cache, &item, s->result_ttl_ns, fw_now_ns());
-    if (fw_is_heard(life))
-        fw_post_ended(life, &item, 0);
-    fw_result_view view = fw_view_of_item(&item);
-    view.id = s->id;
-    if (s->reply.form == FW_REPLY_FRAME && acknowledge)
-        fw_net_answer_accepted(life->net, &s->reply, &view);
-    if (fw_reply_wants_result(&s->reply))
-        fw_net_answer_result(life->net, &s->reply, &view);
-    if (item.callback.len > 0)
-        fw_net_callback(life->net, &view);
 }

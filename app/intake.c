@@ -7,7 +7,7 @@
  * accepted tasks has to be written for durability; accept_chunk marks it. SPDX-License-Identifier:
  * Apache-2.0 */
 #include "app/event_posts.h"
-#include "app/lifecycle_parts.h"
+#include "app/intake_chunk.h"
 #include "app/task_options.h"
 #include "app/unknown.h"
 
@@ -19,26 +19,8 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
-enum { CHUNK = 256 };
-
-/* What became of each request of a chunk. */
-typedef enum fate {
-    FATE_QUEUED,
-    FATE_SCHEDULED,
-    FATE_JOINED,
-    FATE_KNOWN,
-    FATE_ENDED,
-    FATE_REFUSED
-} fate;
-
-typedef struct chunk {
-    const fw_submission *items;
-    size_t count;
-    bool batch;            /* one acknowledgement for all, which is not given here */
-    fw_task *tasks[CHUNK]; /* ours, to be enqueued or scheduled */
-    uint8_t fates[CHUNK];
-    int64_t now_ns, wall_ns; /* one reading for all: a clock costs as much as a table */
-} chunk;
+enum { CHUNK = FW_CHUNK };
+typedef fw_chunk chunk;
 
 static int64_t due_of(const fw_submission *s, const chunk *c)
 {
@@ -51,8 +33,8 @@ static bool is_held_back(const fw_lifecycle *life, const fw_submission *s, const
     return s->eta_wall_ns != 0 && s->eta_wall_ns - c->wall_ns > life->hold_ns;
 }
 
-static void answer_item(fw_lifecycle *life, const chunk *c, const fw_submission *s,
-                        const fw_cache_item *item)
+void fw_intake_answer(fw_lifecycle *life, const chunk *c, const fw_submission *s,
+                      const fw_cache_item *item)
 {
     fw_result_view view = fw_view_of_item(item);
     /* Relaxed: a count. */
@@ -65,7 +47,7 @@ static void answer_item(fw_lifecycle *life, const chunk *c, const fw_submission 
 
 /* The id is alive: this asker waits with the others (JOINED), or can't (ENDED, it was told). -1:
  * the id has just ended, look again. */
-static int join(fw_lifecycle *life, chunk *c, const fw_submission *s, fw_task *live)
+int fw_intake_join(fw_lifecycle *life, const chunk *c, const fw_submission *s, fw_task *live)
 {
     /* Relaxed: a count. */
     fw_add_relaxed(&life->resent, 1);
@@ -133,31 +115,18 @@ static bool is_known(fw_lifecycle *life, const chunk *c, const fw_submission *s,
            item->attempt > s->retry_count;
 }
 
-/* Options that nobody understands are not a wish that is silently lost. What comes under a lease
- * was looked at by who gave it. */
-static bool options_fit(const fw_submission *s, char error[FW_TASK_OPTIONS_ERROR])
-{
-    fw_task_options options;
-    return FW_LIKELY(s->options.len == 0) || s->reply.form == FW_REPLY_LEASE ||
-           fw_task_options_read(&options, s->options, error);
-}
-
 /* One request. The caller is in a read section. */
-static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
+fw_fate fw_intake_admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare,
+                        const fw_wishes *wishes)
 {
     const fw_submission *s = &c->items[i];
     fw_cache_item item;
-    char error[FW_TASK_OPTIONS_ERROR];
-    if (FW_UNLIKELY(!options_fit(s, error))) {
-        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_MALFORMED, error);
-        return FATE_ENDED;
-    }
     const fw_name *name = runnable(life, s->name);
     if (!name) {
         if (spare)
             fw_engine_abandon(life->engine, spare);
         if (is_known(life, c, s, false, &item))
-            answer_item(life, c, s, &item);
+            fw_intake_answer(life, c, s, &item);
         else if (s->reply.form == FW_REPLY_LEASE)
             fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_UNKNOWN_NAME, NULL);
         else
@@ -168,18 +137,21 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
     if (!task)
         return FATE_REFUSED;
     int64_t due_ns = due_of(s, c);
+    bool held = wishes && wishes->node;
     prepare(life, c, task, s, name);
+    if (wishes)
+        fw_wishes_mark(wishes, task);
     for (;;) {
-        fw_task *live = fw_engine_admit(life->engine, task, due_ns != 0);
+        fw_task *live = fw_engine_admit(life->engine, task, due_ns != 0 || held);
         if (live == task)
             break;
-        int joined = join(life, c, s, live);
+        int joined = fw_intake_join(life, c, s, live);
         if (joined >= 0) {
             fw_engine_abandon(life->engine, task);
-            return (fate)joined;
+            return (fw_fate)joined;
         }
         if (is_known(life, c, s, false, &item)) {
-            answer_item(life, c, s, &item);
+            fw_intake_answer(life, c, s, &item);
             fw_engine_abandon(life->engine, task);
             return FATE_ENDED;
         }
@@ -190,13 +162,34 @@ static fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
         fw_record_of(task)->known = 1;
         return FATE_KNOWN;
     }
-    return due_ns != 0 ? FATE_SCHEDULED : FATE_QUEUED;
+    return held ? FATE_HELD : due_ns != 0 ? FATE_SCHEDULED : FATE_QUEUED;
+}
+
+/* What comes under a lease was looked at by who gave it. */
+static inline fw_fate admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare)
+{
+    const fw_submission *s = &c->items[i];
+    if (FW_LIKELY(s->options.len == 0) || s->reply.form == FW_REPLY_LEASE)
+        return fw_intake_admit(life, c, i, spare, NULL);
+    return fw_intake_admit_composed(life, c, i, spare);
+}
+
+static void post_accepted(fw_lifecycle *life, const chunk *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const fw_submission *s = &c->items[i];
+        bool later = c->fates[i] == FATE_SCHEDULED || c->fates[i] == FATE_HELD;
+        if (later || c->fates[i] == FATE_QUEUED)
+            fw_post_accepted(life, s, later, s->eta_wall_ns - c->wall_ns);
+    }
 }
 
 /* Hands accepted tasks to the engine; one claim per run of equal levels. */
-static void hand_over(fw_lifecycle *life, chunk *c)
+void fw_intake_hand_over(fw_lifecycle *life, chunk *c)
 {
     fw_task *run[CHUNK];
+    if (fw_is_heard(life))
+        post_accepted(life, c);
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         size_t n = 0;
         for (size_t i = 0; i < c->count; i++) {
@@ -225,7 +218,7 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
     }
     if (c->fates[i] == FATE_ENDED)
         return;
-    bool later = c->fates[i] == FATE_SCHEDULED;
+    bool later = c->fates[i] == FATE_SCHEDULED || c->fates[i] == FATE_HELD;
     if (later)
         view.status = FW_SCHEDULED;
     if (s->reply.form == FW_REPLY_FRAME)
@@ -235,15 +228,6 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
         fw_net_answer_accepted(life->net, &s->reply, &view);
 }
 
-static void post_accepted(fw_lifecycle *life, const chunk *c)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        const fw_submission *s = &c->items[i];
-        if (c->fates[i] == FATE_QUEUED || c->fates[i] == FATE_SCHEDULED)
-            fw_post_accepted(life, s, c->fates[i] == FATE_SCHEDULED, s->eta_wall_ns - c->wall_ns);
-    }
-}
-
 static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
 {
     FW_ASSERT(c->count <= CHUNK);
@@ -251,9 +235,7 @@ static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
     for (size_t i = 0; i < c->count; i++)
         c->fates[i] = admit(life, c, i, spares ? spares[i] : NULL);
     /* journal-note: a durable record of c->tasks would be written here. */
-    if (fw_is_heard(life))
-        post_accepted(life, c);
-    hand_over(life, c);
+    fw_intake_hand_over(life, c);
     for (size_t i = 0; i < c->count && !c->batch; i++)
         acknowledge(life, c, i);
     fw_rcu_read_unlock();
@@ -265,6 +247,7 @@ static void accept_all(fw_lifecycle *life, const fw_submission *items, size_t co
 {
     for (size_t at = 0; at < count; at += CHUNK) {
         chunk c;
+        c.again = false;
         c.items = items + at;
         c.count = count - at < CHUNK ? count - at : CHUNK;
         c.batch = spares != NULL;
@@ -311,7 +294,8 @@ static void submit_again(void *context, const fw_dead_task *dead)
         .level = dead->level,
         .reply = {.form = FW_REPLY_NONE},
     };
-    fw_task *task = fw_engine_alloc(life->engine, fw_record_size(&s));
+    fw_task *task =
+        fw_compose_may_revive(life, &s) ? fw_engine_alloc(life->engine, fw_record_size(&s)) : NULL;
     if (!task) {
         (void)fw_dead_add(life->dead, dead);
         return;
@@ -320,8 +304,16 @@ static void submit_again(void *context, const fw_dead_task *dead)
     fw_rcu_read_lock();
     fw_cache_remove(life->cache, s.key);
     fw_rcu_read_unlock();
-    accept_all(life, &s, 1, &task);
-    r->done = true;
+    chunk c = {.items = &s,
+               .count = 1,
+               .batch = true,
+               .again = true,
+               .wall_ns = fw_wall_ns(),
+               .now_ns = fw_now_ns()};
+    accept_chunk(life, &c, &task);
+    r->done = c.fates[0] != FATE_REFUSED;
+    if (!r->done)
+        (void)fw_dead_add(life->dead, dead);
 }
 
 bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key)
@@ -330,18 +322,9 @@ bool fw_lifecycle_revive(fw_lifecycle *life, fw_key key)
     return life->dead && fw_dead_take(life->dead, key, submit_again, &r) && r.done;
 }
 
-static bool all_options_fit(const fw_submission *items, size_t count,
-                            char error[FW_TASK_OPTIONS_ERROR])
-{
-    for (size_t i = 0; i < count; i++)
-        if (!options_fit(&items[i], error))
-            return false;
-    return true;
-}
-
 /* Memory for all, or for none. */
-static bool reserve_all(fw_lifecycle *life, const fw_submission *items, size_t count,
-                        fw_task **spares)
+bool fw_intake_reserve(fw_lifecycle *life, const fw_submission *items, size_t count,
+                       fw_task **spares)
 {
     for (size_t i = 0; i < count; i++) {
         spares[i] = fw_engine_alloc(life->engine, fw_record_size(&items[i]));
@@ -357,10 +340,10 @@ static bool reserve_all(fw_lifecycle *life, const fw_submission *items, size_t c
 int fw_lifecycle_submit_all(fw_lifecycle *life, const fw_submission *items, size_t count,
                             char error[FW_TASK_OPTIONS_ERROR])
 {
-    if (!all_options_fit(items, count, error))
-        return -FW_EINVAL;
+    if (fw_intake_is_composed(items, count))
+        return fw_intake_composed(life, items, count, NULL, error);
     fw_task **spares = calloc(count ? count : 1, sizeof *spares);
-    bool reserved = spares && reserve_all(life, items, count, spares);
+    bool reserved = spares && fw_intake_reserve(life, items, count, spares);
     if (reserved)
         accept_all(life, items, count, spares);
     else
@@ -374,6 +357,7 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
 {
     fw_lifecycle *life = context;
     char error[FW_TASK_OPTIONS_ERROR];
+    bool composed = fw_intake_is_composed(items, count);
     fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
     if (!ids) {
         fw_net_answer_batch(life->net, reply, NULL, 0, "the queue is full, try again later");
@@ -381,9 +365,11 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
     }
     for (size_t i = 0; i < count; i++)
         ids[i] = items[i].id;
-    if (fw_lifecycle_submit_all(life, items, count, error) < 0)
+    int rc = composed ? fw_intake_composed(life, items, count, reply, error)
+                      : fw_lifecycle_submit_all(life, items, count, error);
+    if (rc < 0)
         fw_net_answer_batch(life->net, reply, NULL, 0, error);
-    else
+    else if (!composed)
         fw_net_answer_batch(life->net, reply, ids, count, NULL);
     free(ids);
 }

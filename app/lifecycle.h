@@ -40,6 +40,7 @@ typedef struct fw_lifecycle {
     struct fw_schedules *schedules;        /* NULL: the same */
     fw_task_policy *policies;              /* all that names have had; see app/config_apply.h */
     struct fw_events *events;              /* NULL: the same */
+    struct fw_compose *compose;            /* NULL: the same */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
     fw_atomic(unsigned) listeners; /* who wants to hear of events */
@@ -79,6 +80,9 @@ int fw_lifecycle_submit_all(fw_lifecycle *life, const fw_submission *items, size
                             char error[FW_TASK_OPTIONS_ERROR]);
 /* Cancels, and says what it found: LATE and UNKNOWN cancelled nothing. Any thread. */
 fw_cancel fw_lifecycle_try_cancel(fw_lifecycle *life, fw_key key);
+/* The same, but cancelled; and as expired, which has a count of its own. */
+bool fw_lifecycle_skip(fw_lifecycle *life, fw_task *task, const char *words);
+bool fw_lifecycle_expire(fw_lifecycle *life, fw_task *task, const char *words);
 /* True when something was there to cancel. Any thread. */
 bool fw_lifecycle_cancel(fw_lifecycle *life, fw_key key);
 /* Answers waits whose limit has passed. One caller, every 50 ms or so. */

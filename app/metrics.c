@@ -85,6 +85,7 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
     by_task(out, plane, "fastworker_tasks_finished_total", "failure", FW_COUNT_FAILURE);
     by_task(out, plane, "fastworker_tasks_finished_total", "cancelled", FW_COUNT_CANCELLED);
     by_task(out, plane, "fastworker_tasks_finished_total", "timeout", FW_COUNT_TIMEOUT);
+    by_task(out, plane, "fastworker_tasks_finished_total", "expired", FW_COUNT_EXPIRED);
     /* Relaxed: a count. An id that had ended is admitted for a moment, but it is no new task. */
     double known_again = (double)fw_load_relaxed(&plane->house.life.known_again);
     one(out, "fastworker_tasks_submitted_total", "counter", "Tasks accepted.",

@@ -78,7 +78,9 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
                                    s->retry_delay_s,
                                    s->retry_backoff,
                                    s->retry_backoff_max_s,
-                                   (uint32_t)s->options.len};
+                                   (uint32_t)s->options.len,
+                                   NULL,
+                                   0};
         memcpy(task->payload + sizeof *record, &extras, sizeof extras);
     }
     char *at = texts_of(task);
@@ -95,6 +97,14 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
     fw_store_relaxed(&task->attempt, (uint16_t)(at_most_retries(s->retry_count) + 1));
     task->timeout_ns = s->timeout_ns;
     task->name = name->index;
+}
+
+void fw_record_note(fw_task *task, struct fw_node *node, int64_t begin_by_ns)
+{
+    FW_ASSERT(fw_record_of(task)->has_extras);
+    fw_record_extras *extras = (fw_record_extras *)(void *)(task->payload + sizeof(fw_record));
+    extras->node = node;
+    extras->begin_by_ns = begin_by_ns;
 }
 
 fw_span fw_record_args(fw_task *task)

@@ -17,6 +17,8 @@ typedef struct fw_record_extras {
     int32_t retry_count, max_retries;
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
     uint32_t options_len; /* 0: none */
+    struct fw_node *node; /* that may hold the task (app/graph.h); NULL: none */
+    int64_t begin_by_ns;  /* monotonic; 0: whenever */
 } fw_record_extras;
 
 /* In the flags of a reply of form FW_REPLY_NONE: a schedule is told the end (app/schedules). */
@@ -28,9 +30,10 @@ typedef struct fw_record {
     uint8_t id_len;                              /* 0: the key is the UUID */
     uint8_t has_extras : 1;
     uint8_t accept_only : 1;
-    uint8_t limited : 1; /* its time limit is its own, not the default */
-    uint8_t isolate : 1; /* in a process of its own, whatever its module says */
-    uint8_t known;       /* the cache had the answer already: nothing runs, nothing is stored */
+    uint8_t limited : 1;  /* its time limit is its own, not the default */
+    uint8_t isolate : 1;  /* in a process of its own, whatever its module says */
+    uint8_t composed : 1; /* its end is told to app/compose */
+    uint8_t known;        /* the cache had the answer already: nothing runs, nothing is stored */
     fw_atomic(uint8_t) losses; /* workers that went away with it; written by who has the task */
 } fw_record;
 
@@ -39,6 +42,9 @@ size_t fw_record_size(const fw_submission *submission);
 /* Fills the payload of a task that has fw_record_size bytes of it, and the task's own fields. */
 void fw_record_write(fw_task *task, const fw_submission *submission, const fw_name *name,
                      int64_t created_wall_ns);
+
+/* After that and before the task is admitted; only of one with options. */
+void fw_record_note(fw_task *task, struct fw_node *node, int64_t begin_by_ns);
 
 /* Borrowed from the task. */
 fw_record *fw_record_of(fw_task *task);

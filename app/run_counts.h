@@ -16,6 +16,7 @@ typedef enum fw_run_count {
     FW_COUNT_FAILURE,
     FW_COUNT_CANCELLED,
     FW_COUNT_TIMEOUT,
+    FW_COUNT_EXPIRED,
     FW_COUNT_RUN_NS, /* sum of run times */
     FW_COUNT_KINDS
 } fw_run_count;

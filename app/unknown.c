@@ -6,6 +6,8 @@
  * Covered by tests/interop/unknown_test.py. SPDX-License-Identifier: Apache-2.0 */
 #include "app/unknown.h"
 
+#include "app/lifecycle_parts.h"
+#include "app/event_posts.h"
 #include "app/record.h"
 
 #include <stdio.h>
@@ -114,4 +116,36 @@ void fw_unknown_sweep(fw_lifecycle *life, int64_t now_wall_ns)
         if (!fw_load_acquire(&name->announced))
             end_old_ones(life, name, now_wall_ns);
     }
+}
+
+void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool acknowledge)
+{
+    char text[384];
+    int64_t wall = fw_wall_ns();
+    int len = snprintf(text, sizeof text, "Task %.*s not found",
+                       (int)(s->name.len > 300 ? 300 : s->name.len), s->name.ptr);
+    fw_cache_item item = {
+        .key = s->key,
+        .id = fw_key_is_uuid(s->key) ? (fw_span){0} : s->id,
+        .status = FW_FAILURE,
+        .level = s->level,
+        .attempt = 1,
+        .created_wall_ns = wall,
+        .started_wall_ns = wall,
+        .finished_wall_ns = wall,
+        .name = s->name,
+        .error = {text, (size_t)len},
+        .callback = s->callback,
+    };
+    fw_cache_put(life->cache, &item, s->result_ttl_ns, fw_now_ns());
+    if (fw_is_heard(life))
+        fw_post_ended(life, &item, 0);
+    fw_result_view view = fw_view_of_item(&item);
+    view.id = s->id;
+    if (s->reply.form == FW_REPLY_FRAME && acknowledge)
+        fw_net_answer_accepted(life->net, &s->reply, &view);
+    if (fw_reply_wants_result(&s->reply))
+        fw_net_answer_result(life->net, &s->reply, &view);
+    if (item.callback.len > 0)
+        fw_net_callback(life->net, &view);
 }

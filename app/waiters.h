@@ -20,7 +20,8 @@ typedef struct fw_waiter {
     fw_reply_to reply;
     fw_web_ticket ticket; /* later is not NULL: the asker is a request of the dashboard's server */
     fw_key key;
-    int64_t until_ns; /* monotonic; 0: no limit */
+    int64_t until_ns;     /* monotonic; 0: no limit */
+    struct fw_node *node; /* not NULL: no asker but a node of app/graph.h */
     bool native;
     fw_atomic(int) answered; /* the first to set it answers */
     fw_atomic(int) owners;   /* lists that hold it */

@@ -94,6 +94,17 @@ static void give_back(fw_net *net, const fw_reply_to *reply, fw_refusal why)
         FW_ASSERT(fw_frame_add_return(writer, fw_reply_lease(reply), why));
 }
 
+/* About another id than was sent. */
+static __attribute__((noinline)) void answer_named(fw_gather *gather, const fw_reply_to *reply,
+                                                   const fw_result_view *result)
+{
+    fw_frame_writer *writer = fw_gather_frame(gather, reply, fw_frame_named_result_size(result));
+    if (!writer)
+        return;
+    FW_ASSERT(fw_frame_add_named_result(writer, reply->request, reply->item, result));
+    fw_gather_recorded(gather, reply, 1);
+}
+
 void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result_view *result)
 {
     fw_gather *gather = gather_for(net, reply);
@@ -109,6 +120,9 @@ void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result
             give_result(gather, reply, result);
     } else if (FW_UNLIKELY(!is_framed(reply))) {
         answer_in_json(gather, reply, result, fw_json_write_result);
+    } else if (FW_UNLIKELY(reply->flags & FW_OTHER_ID)) {
+        if (reply->flags & FW_WANTS_RESULT)
+            answer_named(gather, reply, result);
     } else if (reply->flags & FW_WANTS_RESULT) {
         fw_frame_writer *writer = fw_gather_frame(gather, reply, fw_frame_result_size(result));
         if (!writer)
@@ -127,6 +141,10 @@ void fw_net_answer_accepted(fw_net *net, const fw_reply_to *reply, const fw_resu
         return;
     if (FW_UNLIKELY(!is_framed(reply))) {
         answer_in_json(gather, reply, state, fw_json_write_accepted);
+        return;
+    }
+    if (FW_UNLIKELY(reply->flags & FW_OTHER_ID) && !(reply->flags & FW_WANTS_RESULT)) {
+        answer_named(gather, reply, state);
         return;
     }
     fw_frame_writer *writer = fw_gather_frame(gather, reply, FW_FRAME_ACCEPTED_SIZE);

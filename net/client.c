@@ -219,10 +219,10 @@ int fw_send_many(fw_client *c, const fw_submit *s, size_t n, fw_id *ids)
     int rc = drafts == NULL || items == NULL ? fw_client_fail(FW_ENOMEM, "out of memory")
                                              : draft_all(drafts, items, s, n);
     if (rc == 0) {
-        fw_waiter waiter = {.left = n};
-        rc = submit_and_wait(c, items, n, &waiter, deadline_after(c->timeout_ns));
-        for (size_t i = 0; i < n && rc == 0 && ids != NULL; i++)
+        fw_waiter waiter = {.left = n, .ids = ids, .batch = n > 1};
+        for (size_t i = 0; i < n && ids != NULL; i++)
             fw_id_write(&ids[i], items[i].key, items[i].id);
+        rc = submit_and_wait(c, items, n, &waiter, deadline_after(c->timeout_ns));
         for (size_t i = 0; i < n; i++)
             draft_fini(&drafts[i]);
     }

@@ -90,6 +90,9 @@ static void answer_waiter(fw_client *c, fw_waiter *waiter, const fw_answer *answ
         snprintf(waiter->text, sizeof(waiter->text), "%.*s", (int)answer->text.len,
                  answer->text.len > 0 ? answer->text.ptr : "");
     }
+    /* A unique key is another task's: this is that task's id. */
+    if (waiter->ids != NULL && answer->view != NULL && answer->view->id.len > 0)
+        fw_id_write(&waiter->ids[waiter->batch ? answer->item : 0], answer->key, answer->id);
     if (answer->view != NULL && waiter->wants_result && waiter->left == 0) {
         waiter->result = fw_result_create(answer->view, answer->key, answer->id);
         if (waiter->result == NULL)

@@ -27,6 +27,8 @@ typedef struct fw_waiter {
     int err;           /* of the first that failed, positive; 0 */
     char text[256];    /* about err; may be empty */
     fw_result *result; /* NULL: none */
+    fw_id *ids;        /* of a batch's items, or of one; where to write what they really are */
+    bool batch;
 } fw_waiter;
 
 /* Who gets the answers of a request: a waiter, or a callback. */
@@ -62,7 +64,8 @@ typedef struct fw_answer {
     fw_span text;
     const fw_result_view *view; /* NULL: none */
     fw_key key;
-    fw_span id; /* empty: made from key */
+    fw_span id;    /* empty: made from key */
+    uint32_t item; /* its place in the frame */
 } fw_answer;
 
 typedef struct fw_client_mode {

@@ -211,9 +211,12 @@ static void answer_item(fw_client *c, fw_completions *out, fw_outgoing *frame, u
     fw_taker taker;
     char *id;
     answer.key = frame->items[item].key;
+    answer.item = item;
     if (!fw_frames_take(frame, item, &taker, &id))
         return;
-    if (id != NULL)
+    if (answer.view != NULL && answer.view->id.len > 0)
+        answer.id = answer.view->id;
+    else if (id != NULL)
         answer.id = (fw_span){id, strlen(id)};
     FW_ASSERT(c->in_flight > 0);
     c->in_flight--;

@@ -75,7 +75,7 @@ typedef struct fw_record {
     fw_span text;    /* REFUSED: may be empty; PONG: the bytes of the PING; HELLO: its extras */
     const unsigned char
         *ids; /* ACCEPTED: count times 16 bytes, all zero where the client chose the id; or NULL */
-    fw_result_view result; /* RESULT; without key and id: the asker knows them */
+    fw_result_view result; /* RESULT; without key, and without id unless it is another than sent */
 } fw_record;
 
 /* What both sides tell in a HELLO; absent members are 0 or empty. */
@@ -167,6 +167,11 @@ size_t fw_frame_refused_size(const char *text);
 bool fw_frame_add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
                          const fw_result_view *result);
 size_t fw_frame_result_size(const fw_result_view *result);
+/* The same with the task's id (text, or made from the key), where it is not the one that was sent:
+ * in a result, or as the present state in place of ACCEPTED. */
+bool fw_frame_add_named_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
+                               const fw_result_view *result);
+size_t fw_frame_named_result_size(const fw_result_view *result);
 bool fw_frame_add_pong(fw_frame_writer *writer, uint32_t request, fw_span bytes);
 bool fw_frame_add_hello(fw_frame_writer *writer, uint32_t request, const fw_hello *hello);
 size_t fw_frame_hello_size(const fw_hello *hello);

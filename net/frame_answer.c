@@ -5,6 +5,19 @@
 #include "base/assert.h"
 #include "net/frame_layout.h"
 
+/* Of a result: the id, when it is another than was sent. */
+static fw_span find_id(const unsigned char *at, const unsigned char *end)
+{
+    if (!extras_are_whole(at, end))
+        return (fw_span){NULL, 0};
+    for (size_t len; at < end; at += EXTRA_HEAD + len) {
+        len = load32(at) >> 8;
+        if (at[0] == EXTRA_TEXT_ID && len > 0 && len <= FW_ID_MAX)
+            return span_at(at + EXTRA_HEAD, len);
+    }
+    return (fw_span){NULL, 0};
+}
+
 static const unsigned char *take_result(fw_record *out, const unsigned char *at)
 {
     unsigned code = at[7];
@@ -25,7 +38,10 @@ static const unsigned char *take_result(fw_record *out, const unsigned char *at)
     out->result.result = span_at(at, result_len);
     if (code & CODE_HAS_ERROR)
         out->result.error = span_at(at + result_len, error_len);
-    return at + result_len + error_len + extras_len;
+    at += result_len + error_len;
+    if (extras_len > 0)
+        out->result.id = find_id(at, at + extras_len);
+    return at + extras_len;
 }
 
 int fw_frame_next_record(fw_frame *frame, fw_record *out)

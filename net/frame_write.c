@@ -140,17 +140,20 @@ size_t fw_frame_result_size(const fw_result_view *result)
            result->error.len;
 }
 
-bool fw_frame_add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
-                         const fw_result_view *result)
+static bool add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
+                       const fw_result_view *result, fw_span id)
 {
     FW_ASSERT(writer->type == FW_FRAME_ANSWER && result->status < FW_UNKNOWN);
     FW_ASSERT(result->result.len <= UINT32_MAX && result->error.len <= UINT32_MAX);
     bool error = result->error.ptr != NULL;
-    unsigned char *at = take_room(writer, fw_frame_result_size(result));
+    size_t extras = extra_size(id.len);
+    unsigned char *at =
+        take_room(writer, fw_frame_result_size(result) + (extras > 0 ? 4 + extras : 0));
     if (at == NULL)
         return false;
     put_head(at, request, item, FW_RECORD_RESULT,
-             (unsigned)result->status | (error ? CODE_HAS_ERROR : 0));
+             (unsigned)result->status | (error ? CODE_HAS_ERROR : 0) |
+                 (extras > 0 ? CODE_HAS_EXTRAS : 0));
     store64(at + 8, (uint64_t)result->started_wall_ns);
     store64(at + 16, (uint64_t)result->finished_wall_ns);
     store32(at + 24, (uint32_t)result->result.len);
@@ -159,9 +162,39 @@ bool fw_frame_add_result(fw_frame_writer *writer, uint32_t request, uint16_t ite
         store32(at, (uint32_t)result->error.len);
         at += 4;
     }
+    if (extras > 0) {
+        store32(at, (uint32_t)extras);
+        at += 4;
+    }
     at = put_bytes(at, result->result.ptr, result->result.len);
-    put_bytes(at, result->error.ptr, error ? result->error.len : 0);
+    at = put_bytes(at, result->error.ptr, error ? result->error.len : 0);
+    if (extras > 0)
+        put_extra(at, EXTRA_TEXT_ID, id.ptr, id.len);
     return true;
+}
+
+bool fw_frame_add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
+                         const fw_result_view *result)
+{
+    return add_result(writer, request, item, result, (fw_span){NULL, 0});
+}
+
+size_t fw_frame_named_result_size(const fw_result_view *result)
+{
+    return fw_frame_result_size(result) + 4 +
+           extra_size(result->id.len > 0 ? result->id.len : FW_UUID_TEXT);
+}
+
+bool fw_frame_add_named_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
+                               const fw_result_view *result)
+{
+    char uuid[FW_UUID_TEXT];
+    fw_span id = result->id;
+    if (id.len == 0) {
+        fw_key_format(uuid, result->key);
+        id = (fw_span){uuid, sizeof uuid};
+    }
+    return add_result(writer, request, item, result, id);
 }
 
 bool fw_frame_add_pong(fw_frame_writer *writer, uint32_t request, fw_span bytes)

@@ -49,7 +49,8 @@ static inline fw_reply_to fw_reply_for_lease(uint64_t connection, uint64_t lease
 enum {
     FW_WANTS_RESULT = 1, /* native: a result record follows the acknowledgement */
     FW_WANTS_ID = 2,     /* native: the id was made up here; the acknowledgement carries it */
-    FW_WANTS_STATE = 4   /* JSON query: unfinished states are understood (protocol 22.7) */
+    FW_WANTS_STATE = 4,  /* JSON query: unfinished states are understood (protocol 22.7) */
+    FW_OTHER_ID = 8      /* native: the answer is about another id than was sent, and names it */
 };
 
 /* One task as it was asked for. */

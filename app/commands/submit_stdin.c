@@ -111,12 +111,14 @@ static void take_answer(void *user, int err, const fw_result *result)
     *(well ? &r->accepted : &r->refused) += 1;
     r->lost |= err == -FW_ENOCONN;
     at->done = true;
+    /* Of another task, when that has the unique key. */
+    const char *id = result != NULL ? fw_result_id(result) : at->id.s;
     if (!r->way->json)
-        write_plain(&at->text, at->id.s, status, result, error);
+        write_plain(&at->text, id, status, result, error);
     else if (well && r->way->non_blocking)
-        write_accepted(&at->text, at->id.s, status);
+        write_accepted(&at->text, id, status);
     else
-        fw_output_json(&at->text, at->id.s, status, result, error);
+        fw_output_json(&at->text, id, status, result, error);
     fw_buffer_text(&at->text, "\n");
 }
 
