@@ -18,6 +18,7 @@
 #include "app/reload.h"
 #include "app/schedule_manage.h"
 #include "app/unknown.h"
+#include "app/webhooks.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -81,6 +82,8 @@ static int build_net(fw_control_plane *plane)
     config.message_max = (size_t)s->payload_max;
     config.connections_max = (size_t)s->connections_max;
     fw_exposure_configure(&config, &tls, s);
+    fw_webhook_config webhooks = fw_webhooks_of(s);
+    config.webhooks = &webhooks;
     int rc = fw_house_build_net(&plane->house, &config);
     if (rc == 0)
         fw_workers_open(plane->workers);

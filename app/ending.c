@@ -10,6 +10,7 @@
 #include "app/long_poll.h"
 #include "app/retry.h"
 #include "app/schedules.h"
+#include "app/webhooks.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -470,8 +471,8 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         fw_schedules_ended(life->schedules, task->key, item.status, item.error,
                            item.finished_wall_ns);
     answer_all(life, task, &view);
-    if (item.callback.len > 0)
-        fw_net_callback(life->net, &view);
+    if (item.callback.len > 0 || extras)
+        fw_notify_ended(life, item.name, &view, fw_record_options(task));
     if (why == FW_ENDED_BY_RUN)
         flush_in_time(life, task);
     else

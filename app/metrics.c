@@ -263,6 +263,28 @@ static void write_schedules(fw_buffer *out, const fw_control_plane *plane)
     fw_schedules_each(schedules, all, visit_schedule, &b);
 }
 
+static void write_notices(fw_buffer *out, const fw_net_stats *net)
+{
+    const fw_webhook_stats *http = &net->webhooks;
+    const struct {
+        const char *kind, *outcome;
+        uint64_t count;
+    } rows[] = {{"nng", "sent", net->callbacks_sent},
+                {"nng", "failed", net->callbacks_failed},
+                {"nng", "forbidden", net->callbacks_forbidden},
+                {"http", "sent", http->sent},
+                {"http", "failed", http->failed},
+                {"http", "retried", http->retried},
+                {"http", "dropped", http->dropped},
+                {"http", "forbidden", net->webhooks_forbidden}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        fw_buffer_format(out,
+                         "fastworker_callbacks_total{kind=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                         rows[i].kind, rows[i].outcome, rows[i].count);
+    one(out, "fastworker_webhooks_waiting", "gauge", "Notices over HTTP that are not settled.",
+        (double)http->waiting);
+}
+
 static void write_net(fw_buffer *out, const fw_control_plane *plane)
 {
     fw_net_stats net;
@@ -282,11 +304,7 @@ static void write_net(fw_buffer *out, const fw_control_plane *plane)
         fw_buffer_format(out, "fastworker_tasks_rejected_total{reason=\"%s\"} %" PRIu64 "\n",
                          fw_refusal_name((fw_refusal)reason), net.refused[reason]);
     head(out, "fastworker_callbacks_total", "counter", "Completion notices.");
-    fw_buffer_format(out, "fastworker_callbacks_total{kind=\"nng\",outcome=\"sent\"} %" PRIu64 "\n",
-                     net.callbacks_sent);
-    fw_buffer_format(out,
-                     "fastworker_callbacks_total{kind=\"nng\",outcome=\"failed\"} %" PRIu64 "\n",
-                     net.callbacks_failed);
+    write_notices(out, &net);
 }
 
 /* Bounds a factor of four apart, from a microsecond to some minutes; they are bounds of buckets. */

@@ -78,6 +78,9 @@ typedef struct fw_settings {
     int64_t token_exempt; /* fw_net_exempt */
     int64_t tls_verify;   /* none, server, mutual */
     int64_t insecure_bind;
+    /* notices */
+    char *callback_allow, *webhook_secret, *webhook_ca;
+    int64_t webhook_tries, webhook_timeout_ns;
     /* dashboard */
     int64_t gui_enabled, gui_port, gui_body_max, gui_connections_max;
     char *gui_host, *gui_api_key, *gui_cors_origin;

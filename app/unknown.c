@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "app/commands/suggest.h"
+#include "app/webhooks.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -146,6 +147,5 @@ void fw_lifecycle_end_unknown(fw_lifecycle *life, const fw_submission *s, bool a
         fw_net_answer_accepted(life->net, &s->reply, &view);
     if (fw_reply_wants_result(&s->reply))
         fw_net_answer_result(life->net, &s->reply, &view);
-    if (item.callback.len > 0)
-        fw_net_callback(life->net, &view);
+    fw_notify_ended(life, s->name, &view, s->options);
 }

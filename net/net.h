@@ -12,6 +12,7 @@
 #include "base/atomic.h"
 #include "net/message.h"
 #include "net/tls.h"
+#include "net/webhook.h"
 
 typedef struct fw_net fw_net;
 struct fw_order; /* net/link.h */
@@ -62,8 +63,9 @@ typedef struct fw_net_config {
     fw_atomic(unsigned) * listeners; /* kept at how many subscribe to events; or NULL */
     const char *token;               /* asked of whoever connects, told to those we dial; or NULL */
     fw_net_exempt token_exempt;
-    const fw_tls_config *tls; /* of addresses tls+tcp://; NULL: there are none */
-    size_t message_max;       /* bytes of one SP message */
+    const fw_tls_config *tls;          /* of addresses tls+tcp://; NULL: there are none */
+    const fw_webhook_config *webhooks; /* NULL: notices go to Pair0 listeners of this machine */
+    size_t message_max;                /* bytes of one SP message */
     size_t connections_max;
     size_t open_requests_max; /* per connection, before its reading stops */
     size_t unsent_bytes_max;  /* per connection, before its reading stops */
@@ -106,9 +108,12 @@ void fw_net_answer_text(fw_net *net, const fw_reply_to *reply, fw_span json);
 /* Sends this thread's gathered answers. */
 void fw_net_flush(fw_net *net);
 
-/* Sends one completion notice (protocol 10) in the background: per address one at a time, limited,
- * retried. */
-void fw_net_callback(fw_net *net, const fw_result_view *result);
+/* Sends one completion notice (protocol 10) in the background, to a Pair0 listener or, where the
+ * callback's address is http:// or https://, as a webhook; limited, retried, allow-listed
+ * (net/callback.h, net/webhook.h). task: its name. Never waits. */
+void fw_net_callback(fw_net *net, fw_span task, const fw_result_view *result);
+/* The same to an address of http:// or https://. */
+void fw_net_webhook(fw_net *net, fw_span url, fw_span task, const fw_result_view *result);
 /* Event for native subscribers: topic fw1/event/<name>. Not for who would need a token to see a
  * task: a subscriber cannot tell one. */
 void fw_net_publish(fw_net *net, const char *event, fw_span json);
@@ -118,7 +123,9 @@ typedef struct fw_net_stats {
     uint64_t accepted, handshakes_failed, closed_stalled, closed_protocol;
     uint64_t messages_in, messages_out, bytes_in, bytes_out, answers_dropped;
     uint64_t refused[FW_REFUSALS];
-    uint64_t callbacks_sent, callbacks_failed, announcements;
+    uint64_t callbacks_sent, callbacks_failed, callbacks_forbidden, announcements;
+    uint64_t webhooks_forbidden;
+    fw_webhook_stats webhooks;
     uint64_t events_missed;     /* by subscribers that read too slowly */
     uint64_t greetings_refused; /* pipes of peers with a wrong token, epoch or name */
     size_t links;

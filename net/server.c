@@ -18,10 +18,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
-#include "net/callback.h"
 #include "net/discovery.h"
 #include "net/links.h"
-#include "net/message_json.h"
 #include "net/ports.h"
 
 enum {
@@ -135,13 +133,13 @@ static int set_up_tls(fw_net *net, char *error, size_t error_capacity, const fw_
 static int set_up(fw_net *net, char *error, size_t error_capacity, const fw_net_config *config)
 {
     int err = fw_links_start(&net->links, net);
-    if (err == 0)
-        err = fw_callbacks_start(&net->callbacks);
     if (err < 0) {
         snprintf(error, error_capacity, "%s", fw_strerror(err));
         return err;
     }
-    err = set_up_tls(net, error, error_capacity, config);
+    err = fw_notices_start(&net->notices, error, error_capacity, config->webhooks);
+    if (err == 0)
+        err = set_up_tls(net, error, error_capacity, config);
     if (err == 0)
         err = fw_ports_open(net, error, error_capacity, config);
     if (err == 0 && config->kind == FW_NET_CONTROL_PLANE)
@@ -154,7 +152,7 @@ static void tear_down(fw_net *net)
     fw_ports_close(net);
     if (net->discovery)
         fw_discovery_silence(net->discovery);
-    fw_callbacks_stop(net->callbacks, 0);
+    fw_notices_stop(&net->notices, 0);
     fw_links_stop(net->links);
     fw_exchange_fini(&net->exchange);
     fw_tls_destroy(net->exchange.tls_listens);
@@ -271,27 +269,12 @@ void fw_net_stop(fw_net *net, int64_t limit_ns)
         fw_discovery_silence(net->discovery);
     settle_until(net, until);
     int64_t left = until - fw_now_ns();
-    fw_callbacks_stop(net->callbacks, left > 0 ? left : 0);
-    net->callbacks = NULL;
+    fw_notices_stop(&net->notices, left > 0 ? left : 0);
     fw_exchange_each(&net->exchange, close_one, NULL);
     tear_down(net);
 }
 
 /* ---- The rest of the door ---- */
-
-void fw_net_callback(fw_net *net, const fw_result_view *result)
-{
-    fw_gather *gather = fw_egress_mine(&net->exchange);
-    fw_scratch scratch = {NULL};
-    fw_span address, data;
-    if (gather && fw_json_callback_read(&address, &data, &scratch, result->callback)) {
-        fw_buffer *text = fw_gather_text(gather);
-        fw_json_write_callback(text, result);
-        fw_callbacks_post(net->callbacks, address,
-                          (fw_span){text->data, text->failed ? 0 : text->len});
-    }
-    fw_scratch_fini(&scratch);
-}
 
 void fw_net_publish(fw_net *net, const char *event, fw_span json)
 {
@@ -349,7 +332,11 @@ void fw_net_snapshot(fw_net *net, fw_net_stats *out)
     };
     if (net->discovery)
         fw_discovery_count(net->discovery, &out->announcements, &out->events_missed);
-    fw_callbacks_count(net->callbacks, &out->callbacks_sent, &out->callbacks_failed);
+    fw_callbacks_count(net->notices.callbacks, &out->callbacks_sent, &out->callbacks_failed);
+    out->callbacks_forbidden = fw_load_relaxed(&net->notices.callbacks_forbidden);
+    out->webhooks_forbidden = fw_load_relaxed(&net->notices.webhooks_forbidden);
+    if (net->notices.webhooks)
+        fw_webhooks_snapshot(net->notices.webhooks, &out->webhooks);
     for (int i = 0; i < FW_REFUSALS; i++)
         out->refused[i] = fw_load_relaxed(&net->refused[i]);
 }

@@ -13,11 +13,11 @@
 #include "net/link.h"
 #include "net/listener.h"
 #include "net/net.h"
+#include "net/notice.h"
 #include "net/token.h"
 #include "net/pylink.h"
 
 typedef struct fw_discovery fw_discovery;
-typedef struct fw_callbacks fw_callbacks;
 typedef struct fw_links fw_links;
 
 /* Four for tasks, one for queries, one for registrations, and perhaps another one for those; last
@@ -47,7 +47,7 @@ struct fw_net {
     char pull_address[FW_TCP_ADDRESS_MAX]; /* as told to peers */
     fw_exchange exchange;
     fw_discovery *discovery;
-    fw_callbacks *callbacks;
+    fw_notices notices;
     fw_links *links;
     /* Shared, atomic. */
     fw_atomic(bool) draining;

@@ -243,7 +243,7 @@ static void the_notice_is_what_python_sends(void **state)
                              .callback = desk_text(callback),
                              .started_wall_ns = 1,
                              .finished_wall_ns = FW_NS_PER_S};
-    fw_net_callback(d->net, &result);
+    fw_net_callback(d->net, (fw_span){0}, &result);
     nng_peer_hear(&pair, text, sizeof text);
     assert_ptr_equal(strstr(text, "{\"task_id\": \"t1\", \"status\": \"success\", \"result\": "
                                   "{\"a\": 1}, \"error\": null, \"started_at\": \""),
