@@ -53,25 +53,33 @@ class Stats(Case):
 
     def test_a_wait_behind_a_less_urgent_task_is_told(self):
         plane = self.plane("--threads", "1")
-        plane.run("submit", "sleep", "0.2", "--priority", "low", "--id", "slow", "--non-blocking")
-        wait_until(lambda: plane.json("/api/v1/tasks/slow")["status"] == "running", "it runs")
         connection = http.client.HTTPConnection("127.0.0.1", plane.gui, timeout=LONG)
         self.addCleanup(connection.close)
         connection.request("GET", "/api/v1/events?only=stats")
         answer = connection.getresponse()
-        plane.run("submit", "add", "2", "3", "--priority", "critical")
+
+        def next_event():
+            while True:
+                line = answer.readline().decode()
+                if line.startswith("data: {\"worker_id\""):
+                    return json.loads(line[6:])
+        tries = 0
         behind = worst = None
+        # On a machine that stalls the slow one may end before the other one comes: once more.
         while not worst:
-            line = answer.readline().decode()
-            if line.startswith("data: {\"worker_id\""):
-                event = json.loads(line[6:])
-                behind, worst = event["behind"], event["worst"]
-        self.assertEqual([(b["priority"], b["behind"], b["count"]) for b in behind],
-                         [("critical", "low", 1)])
+            tries += 1
+            self.assertLess(tries, 60, "no wait was told")
+            plane.run("submit", "sleep", "0.2", "--priority", "low", "--non-blocking")
+            plane.run("submit", "add", "2", "3", "--priority", "critical")
+            for event in next_event(), next_event():
+                behind, worst = event["behind"] or behind, event["worst"] or worst
+        self.assertEqual([(b["priority"], b["behind"]) for b in behind], [("critical", "low")])
         self.assertEqual((worst["name"], worst["behind"]), ("add", "sleep"))
         metrics = plane.get("/metrics")
-        self.assertIn('fastworker_task_wait_seconds_count{priority="critical"} 1\n', metrics)
-        self.assertIn('fastworker_task_run_seconds_bucket{priority="low",le="+Inf"} 1\n', metrics)
+        count = 'fastworker_task_wait_seconds_count{priority="critical"} %d\n'
+        self.assertIn(count % tries, metrics)
+        bucket = 'fastworker_task_run_seconds_bucket{priority="low",le="+Inf"} %d\n'
+        self.assertIn(bucket % tries, metrics)
 
     def test_settings_in_force_have_their_origin(self):
         plane = self.plane("--threads", "3")
