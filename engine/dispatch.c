@@ -74,6 +74,7 @@ static void sweep(fw_dispatch *dispatch)
     fw_store_relaxed(&dispatch->dead, 0);
     fw_limits_let_go(dispatch);
     fw_groups_sweep(dispatch);
+    fw_keys_sweep(dispatch);
 }
 
 /* Gives the group's tasks up to that order. */
@@ -195,6 +196,7 @@ static void play(fw_dispatch *dispatch)
         fw_limits_let_go(dispatch);
         if (fw_load_relaxed(&dispatch->in_hand) > 0)
             stop_hands(dispatch);
+        fw_keys_drop(dispatch);
         fw_groups_drop(dispatch);
     }
     go_home(dispatch, closed);
@@ -333,6 +335,10 @@ static int64_t oldest_of(const fw_dispatch *dispatch, unsigned level)
     for (; limit; limit = limit->next) {
         /* Relaxed: as above. */
         int64_t ns = fw_load_relaxed(&limit->oldest_wall_ns[level]);
+        if (ns != 0 && (oldest_ns == 0 || ns < oldest_ns))
+            oldest_ns = ns;
+        const fw_keyed *keyed = fw_limit_keyed(limit);
+        ns = keyed ? fw_load_relaxed(&keyed->oldest_wall_ns[level]) : 0;
         if (ns != 0 && (oldest_ns == 0 || ns < oldest_ns))
             oldest_ns = ns;
     }

@@ -2,7 +2,7 @@
  *
  * dispatch.c is the door and the duty, groups.c has the tasks that wait, classes.c who knows what,
  * places.c who has room, leases.c what is in hand elsewhere, local.c the own pool as place 0,
- * limits.c and holding.c what may not start now.
+ * limits.c and holding.c what may not start now, limits_keys.c and limits_table.c by key.
  *
  * What `the duty's` says belongs to the holder of the baton (engine/baton.h). Everything reaches it
  * through lists that any thread may push to: the inbox of a level (tasks), `changed` (places to be
@@ -111,8 +111,9 @@ typedef struct fw_hold {
     int64_t ran_ns;
     uint32_t name; /* the duty's, which gave it */
     uint8_t verdict, level;
-    bool again;   /* the task is to be queued again */
-    bool counted; /* the duty's: by the limit of its name */
+    bool again;        /* the task is to be queued again */
+    bool counted;      /* the duty's: by the limit of its name */
+    fw_key_line *line; /* and by that of its key; or NULL */
 } fw_hold;
 
 enum { FW_CHANGE_ATTACH = 1, FW_CHANGE_PAUSE = 2, FW_CHANGE_DETACH = 4 };
@@ -212,6 +213,11 @@ void fw_groups_fini(fw_groups *groups);
 /* New ones, in order; what comes back, in any. */
 void fw_groups_add(fw_groups *groups, fw_task *task);
 void fw_groups_put_back(fw_groups *groups, fw_line *tasks);
+/* Some of one level, in order, go to the group's line. */
+void fw_group_bring_in(fw_groups *groups, fw_group *group, unsigned level, fw_line *tasks);
+/* It has something to give at the level, or has not any more. */
+void fw_group_activate(fw_groups *groups, fw_group *group, unsigned level);
+void fw_group_deactivate(fw_groups *groups, fw_group *group, unsigned level);
 /* The group whose head is the oldest of the level among those not blocked; *until: the order of the
  * next one's head. NULL: none. */
 fw_group *fw_groups_oldest(const fw_groups *groups, unsigned level, uint64_t *until);
@@ -299,6 +305,11 @@ static inline int64_t fw_run_average(int64_t run_ns, int64_t ran_ns)
     if (run_ns == 0)
         return ran_ns;
     return ran_ns > run_ns ? run_ns + (ran_ns - run_ns + 1) / 2 : run_ns - (run_ns - ran_ns) / 8;
+}
+
+static inline fw_dispatch *fw_dispatch_of(fw_groups *groups)
+{
+    return FW_CONTAINER_OF(groups, fw_dispatch, groups);
 }
 
 static inline unsigned fw_place_in_hand(const fw_place *place)

@@ -112,12 +112,14 @@ void fw_engine_complete_attempt(fw_engine *engine, fw_task *task, unsigned attem
     FW_ASSERT(attempt > 0);
     unsigned run = (attempt - 1) % FW_RUNS;
     uint32_t name = task->name;
+    /* Relaxed: it came with the run, and stays while one is counted. */
+    unsigned line = fw_load_relaxed(&task->line);
     bool again = !success && fw_engine_try_again(engine, task, run, 1, FW_ENDED_BY_RUN);
     if (!again && fw_task_end_run(task, run, success) == FW_DUTY_END)
         fw_engine_end_run(engine, task, FW_ENDED_BY_RUN, 2);
     else if (!again)
         fw_task_release(engine, task);
-    fw_limit_leave(engine, name);
+    fw_limit_leave(engine, name, line);
 }
 
 void fw_engine_complete(fw_engine *engine, fw_task *task, bool success)

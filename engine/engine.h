@@ -36,7 +36,8 @@ typedef struct fw_task {
     uint8_t level; /* fw_prio */
     uint8_t size_class;
     fw_atomic(uint16_t) attempt; /* 1 for the first run; changed only between runs by the engine */
-    uint32_t name; /* which task it is, below FW_NAMES_MAX: places go by it (dispatch.h) */
+    uint16_t name; /* which task it is, below FW_NAMES_MAX: places go by it (dispatch.h) */
+    fw_atomic(uint16_t) line;  /* the dispatcher's: of its key while a limit counts its run */
     fw_atomic(uint64_t) lease; /* the dispatcher's, see leases.h; 0: it has not seen the task */
     int64_t created_wall_ns;
     int64_t timeout_ns; /* of one run; 0: none */

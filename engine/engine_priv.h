@@ -149,9 +149,9 @@ void fw_dispatch_fini(fw_engine *engine);
 void fw_local_end(fw_engine *engine, fw_runner *runner, unsigned level, int64_t ran_ns);
 void fw_local_pause(fw_engine *engine, fw_runner *runner);
 
-/* limits.c. A run that the limit of that name counts is over; does nothing if none does. Any
- * thread. */
-void fw_limit_leave(fw_engine *engine, uint32_t name);
+/* limits.c. A run that the limit of that name counts is over, and that of the line, unless that is
+ * 0; does nothing if none does. Any thread. */
+void fw_limit_leave(fw_engine *engine, uint32_t name, unsigned line);
 /* Whether everything that lives is paused until then, so that waiting for it is in vain. */
 bool fw_limits_block(fw_engine *engine, size_t live, int64_t until_ns);
 /* On the timer thread: calls for a round if one is due; returns when the next one is. */

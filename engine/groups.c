@@ -15,13 +15,13 @@
 
 /* --- Groups with work --- */
 
-static void activate(fw_groups *groups, fw_group *group, unsigned level)
+void fw_group_activate(fw_groups *groups, fw_group *group, unsigned level)
 {
     group->active_at[level] = groups->active_count[level];
     groups->active[level][groups->active_count[level]++] = group;
 }
 
-static void deactivate(fw_groups *groups, fw_group *group, unsigned level)
+void fw_group_deactivate(fw_groups *groups, fw_group *group, unsigned level)
 {
     fw_group *last = groups->active[level][--groups->active_count[level]];
     groups->active[level][group->active_at[level]] = last;
@@ -33,6 +33,11 @@ static fw_group *group_of(const fw_groups *groups, const fw_task *task)
     FW_ASSERT(task->name < FW_NAMES_MAX);
     fw_group *group = groups->of_name[task->name];
     return group ? group : groups->other;
+}
+
+static bool is_keyed(const fw_group *group)
+{
+    return FW_UNLIKELY(group->limit != NULL) && fw_limit_is_keyed(group->limit);
 }
 
 /* Of a name with a limit. What is held shows its oldest itself. */
@@ -47,12 +52,16 @@ static void note_more(fw_groups *groups, fw_group *group, unsigned level, size_t
                      group->lines[level].first->created_wall_ns);
 }
 
-static void bring_in(fw_groups *groups, fw_group *group, unsigned level, fw_line *tasks)
+void fw_group_bring_in(fw_groups *groups, fw_group *group, unsigned level, fw_line *tasks)
 {
     if (tasks->count == 0)
         return;
+    if (is_keyed(group)) {
+        fw_keys_put_back(fw_dispatch_of(groups), group->limit, level, tasks);
+        return;
+    }
     if (group->lines[level].count == 0 && !group->held)
-        activate(groups, group, level);
+        fw_group_activate(groups, group, level);
     size_t count = tasks->count;
     groups->waiting[level] += count;
     fw_line_merge(&group->lines[level], tasks);
@@ -66,8 +75,12 @@ void fw_groups_add(fw_groups *groups, fw_task *task)
     unsigned level = task->level;
     /* Relaxed: the duty's while the task waits. */
     fw_store_relaxed(&task->lease, ++groups->order);
+    if (is_keyed(group)) {
+        fw_keys_add(fw_dispatch_of(groups), group->limit, task);
+        return;
+    }
     if (group->lines[level].count == 0 && !group->held)
-        activate(groups, group, level);
+        fw_group_activate(groups, group, level);
     fw_line_append(&group->lines[level], task);
     groups->waiting[level]++;
     if (FW_UNLIKELY(group->limit))
@@ -93,7 +106,7 @@ void fw_groups_put_back(fw_groups *groups, fw_line *tasks)
         touched = group->next_touched == group ? NULL : group->next_touched;
         group->next_touched = NULL;
         for (unsigned level = 0; level < FW_LEVELS; level++)
-            bring_in(groups, group, level, &group->incoming[level]);
+            fw_group_bring_in(groups, group, level, &group->incoming[level]);
     }
 }
 
@@ -120,12 +133,14 @@ fw_group *fw_groups_oldest(const fw_groups *groups, unsigned level, uint64_t *un
 
 fw_task *fw_group_take(fw_groups *groups, fw_group *group, unsigned level)
 {
+    if (is_keyed(group))
+        return fw_keys_take(fw_dispatch_of(groups), group->limit, level);
     fw_line *line = &group->lines[level];
     fw_task *task = fw_line_take(line);
     __builtin_prefetch(line->first, 1);
     groups->waiting[level]--;
     if (line->count == 0)
-        deactivate(groups, group, level);
+        fw_group_deactivate(groups, group, level);
     if (FW_UNLIKELY(group->limit))
         fw_limit_note(group->limit, level, (size_t)-1);
     return task;
@@ -139,7 +154,7 @@ void fw_group_hold(fw_groups *groups, fw_group *group)
         const fw_line *line = &group->lines[level];
         if (line->count == 0)
             continue;
-        deactivate(groups, group, level);
+        fw_group_deactivate(groups, group, level);
         groups->held[level] += line->count;
         /* Relaxed: a figure. */
         fw_store_relaxed(&group->limit->oldest_wall_ns[level], line->first->created_wall_ns);
@@ -153,7 +168,7 @@ void fw_group_let_go(fw_groups *groups, fw_group *group)
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         if (group->lines[level].count == 0)
             continue;
-        activate(groups, group, level);
+        fw_group_activate(groups, group, level);
         groups->held[level] -= group->lines[level].count;
         /* Relaxed: a figure. */
         fw_store_relaxed(&group->limit->oldest_wall_ns[level], 0);
@@ -162,20 +177,6 @@ void fw_group_let_go(fw_groups *groups, fw_group *group)
 
 /* --- Tasks that are over --- */
 
-static void sweep_line(fw_dispatch *dispatch, fw_line *line)
-{
-    fw_line kept = {0};
-    while (line->count > 0) {
-        fw_task *task = fw_line_take(line);
-        __builtin_prefetch(line->first, 1);
-        if (fw_state_is_terminal(fw_task_state(task)))
-            fw_engine_leave(dispatch->engine, task);
-        else
-            fw_line_append(&kept, task);
-    }
-    *line = kept;
-}
-
 void fw_groups_sweep(fw_dispatch *dispatch)
 {
     fw_groups *groups = &dispatch->groups;
@@ -183,14 +184,16 @@ void fw_groups_sweep(fw_dispatch *dispatch)
         /* Downwards, since the last takes the place of one that goes. */
         for (size_t i = groups->active_count[level]; i-- > 0;) {
             fw_group *group = groups->active[level][i];
+            if (is_keyed(group))
+                continue;
             size_t before = group->lines[level].count;
-            sweep_line(dispatch, &group->lines[level]);
+            fw_line_sweep(dispatch, &group->lines[level]);
             size_t gone = before - group->lines[level].count;
             groups->waiting[level] -= gone;
             if (group->limit)
                 fw_limit_note(group->limit, level, -gone);
             if (group->lines[level].count == 0)
-                deactivate(groups, group, level);
+                fw_group_deactivate(groups, group, level);
         }
     }
 }
@@ -349,9 +352,9 @@ static void part(fw_groups *groups, fw_group *group)
         }
         *line = staying;
         if (line->count == 0)
-            deactivate(groups, group, level);
+            fw_group_deactivate(groups, group, level);
         groups->waiting[level] -= going.count;
-        bring_in(groups, group->target, level, &going);
+        fw_group_bring_in(groups, group->target, level, &going);
     }
 }
 

@@ -9,10 +9,7 @@
 
 #include "engine/dispatch_priv.h"
 
-/* Between looks at a name that is held by its rate, if its burst allows. */
-#define PACE_NS FW_NS_PER_MS
-
-static int64_t now(fw_dispatch *dispatch)
+int64_t fw_limits_now(fw_dispatch *dispatch)
 {
     if (dispatch->limits.now_ns == 0)
         dispatch->limits.now_ns = dispatch->config.now_ns ? dispatch->config.now_ns() : fw_now_ns();
@@ -20,13 +17,6 @@ static int64_t now(fw_dispatch *dispatch)
 }
 
 /* --- One limit, under the duty --- */
-
-static bool is_full(const fw_limit *limit)
-{
-    return limit->max_running > 0 &&
-           /* [limit-awaited] seq_cst: see awaited-note. */
-           fw_load_seq_cst(&limit->running) >= limit->max_running;
-}
 
 size_t fw_limit_room(fw_dispatch *dispatch, const fw_limit *limit)
 {
@@ -39,7 +29,7 @@ size_t fw_limit_room(fw_dispatch *dispatch, const fw_limit *limit)
         room = running < limit->max_running ? limit->max_running - running : 0;
     }
     if (room > 0 && limit->tokens.interval_ns > 0) {
-        size_t left = fw_tokens_room(&limit->tokens, now(dispatch));
+        size_t left = fw_tokens_room(&limit->tokens, fw_limits_now(dispatch));
         room = left < room ? left : room;
     }
     return room;
@@ -50,7 +40,19 @@ void fw_limit_take(fw_dispatch *dispatch, fw_limit *limit)
     /* Relaxed: only what it comes to. */
     fw_add_relaxed(&limit->running, 1);
     if (limit->tokens.interval_ns > 0)
-        fw_tokens_take(&limit->tokens, now(dispatch));
+        fw_tokens_take(&limit->tokens, fw_limits_now(dispatch));
+}
+
+void fw_limit_untake(fw_dispatch *dispatch, fw_limit *limit)
+{
+    if (fw_limit_is_keyed(limit))
+        fw_keys_untake(dispatch, limit);
+}
+
+fw_key_line *fw_limit_line(const fw_limit *limit)
+{
+    const fw_keyed *keyed = fw_limit_keyed(limit);
+    return keyed && keyed->on && keyed->last != &keyed->plain ? keyed->last : NULL;
 }
 
 static void set_due(fw_limits *limits, fw_limit *limit)
@@ -59,14 +61,15 @@ static void set_due(fw_limits *limits, fw_limit *limit)
     if (limit->paused_until_ns != 0)
         limit->due_ns = limit->paused_until_ns;
     else if (limit->group && limit->group->held && limit->tokens.interval_ns > 0)
-        limit->due_ns = fw_tokens_due(&limit->tokens, PACE_NS);
+        limit->due_ns = fw_tokens_due(&limit->tokens, FW_LIMIT_PACE_NS);
     if (limit->due_ns < limits->due_ns)
         limits->due_ns = limit->due_ns;
 }
 
 bool fw_limit_hold(fw_dispatch *dispatch, fw_limit *limit)
 {
-    if (limit->paused_until_ns == 0 && is_full(limit)) {
+    /* Also if it is no longer full: the run that ended since we looked has told nobody. */
+    if (limit->paused_until_ns == 0 && limit->max_running > 0) {
         /* [limit-awaited] seq_cst: before the second look. */
         fw_store_seq_cst(&limit->awaited, true);
         if (fw_limit_room(dispatch, limit) > 0) {
@@ -132,8 +135,8 @@ static void put_back(fw_dispatch *dispatch, fw_limit *limit)
 /* What is asked of the name has changed. */
 static void update(fw_dispatch *dispatch, fw_limit *limit)
 {
-    bool wanted =
-        limit->max_running > 0 || limit->tokens.interval_ns > 0 || limit->paused_until_ns != 0;
+    bool wanted = limit->max_running > 0 || limit->tokens.interval_ns > 0 ||
+                  limit->paused_until_ns != 0 || fw_limit_is_keyed(limit);
     let_go(dispatch, limit);
     if (wanted && !limit->group)
         set_apart(dispatch, limit);
@@ -153,7 +156,7 @@ static void update(fw_dispatch *dispatch, fw_limit *limit)
 static bool lasts(fw_dispatch *dispatch, int64_t *until_ns)
 {
     fw_limits *limits = &dispatch->limits;
-    if (*until_ns != 0 && *until_ns != FW_PAUSE_FOREVER && *until_ns <= now(dispatch))
+    if (*until_ns != 0 && *until_ns != FW_PAUSE_FOREVER && *until_ns <= fw_limits_now(dispatch))
         *until_ns = 0;
     if (*until_ns != 0 && *until_ns < limits->due_ns)
         limits->due_ns = *until_ns;
@@ -178,10 +181,41 @@ static void set_limit(fw_dispatch *dispatch, const fw_limit_wish *wish)
 {
     fw_limit *limit = wish->limit;
     limit->max_running = wish->max_running;
-    bool valid = fw_tokens_set(&limit->tokens, wish->rate_per_s, wish->burst, now(dispatch));
+    bool valid =
+        fw_tokens_set(&limit->tokens, wish->rate_per_s, wish->burst, fw_limits_now(dispatch));
     FW_ASSERT(valid);
     limit->rate_per_s = wish->rate_per_s;
     update(dispatch, limit);
+}
+
+/* Its keys'. */
+static void set_keys(fw_dispatch *dispatch, const fw_limit_wish *wish)
+{
+    fw_limit *limit = wish->limit;
+    fw_keyed *keyed = fw_limit_keyed(limit);
+    bool wanted = wish->max_running > 0 || wish->rate_per_s > 0;
+    keyed->max_running = wish->max_running;
+    keyed->rate_per_s = wish->rate_per_s;
+    keyed->burst = wish->burst;
+    keyed->rule = (fw_tokens){0};
+    bool valid = fw_tokens_set(&keyed->rule, wish->rate_per_s, wish->burst, 0);
+    FW_ASSERT(valid);
+    let_go(dispatch, limit);
+    if (wanted && !limit->group)
+        set_apart(dispatch, limit);
+    /* Without memory as if nothing had been asked for. */
+    wanted = wanted && limit->group;
+    if (wanted && keyed->on)
+        fw_keys_change(dispatch, limit);
+    else if (wanted)
+        fw_keys_begin(dispatch, limit);
+    else if (keyed->on)
+        fw_keys_end(dispatch, limit);
+    update(dispatch, limit);
+    /* Relaxed, all: figures. */
+    fw_store_relaxed(&keyed->max_running_shown, wanted ? keyed->max_running : 0);
+    fw_store_relaxed(&keyed->rate_shown, wanted ? keyed->rate_per_s : 0);
+    fw_store_relaxed(&keyed->burst_shown, wanted ? (uint32_t)keyed->rule.burst : 0);
 }
 
 static void end_all_pauses(fw_dispatch *dispatch)
@@ -222,6 +256,8 @@ static void fulfil(fw_dispatch *dispatch)
         fw_limit_wish *next = wish->next;
         if (wish->what == FW_WISH_LIMIT)
             set_limit(dispatch, wish);
+        else if (wish->what == FW_WISH_KEYS)
+            set_keys(dispatch, wish);
         else
             set_pause(dispatch, wish);
         free(wish);
@@ -251,7 +287,7 @@ static void ring(fw_dispatch *dispatch)
     limits->due_ns = INT64_MAX;
     close_levels(dispatch);
     for (fw_limit *limit = fw_limits_first(&dispatch->limits); limit; limit = limit->next) {
-        if (limit->due_ns > now(dispatch)) {
+        if (limit->due_ns > fw_limits_now(dispatch)) {
             limits->due_ns = limit->due_ns < limits->due_ns ? limit->due_ns : limits->due_ns;
         } else if (limit->paused_until_ns != 0) {
             limit->paused_until_ns = 0;
@@ -260,6 +296,7 @@ static void ring(fw_dispatch *dispatch)
             let_go(dispatch, limit);
         }
     }
+    fw_keys_ring(dispatch);
 }
 
 void fw_limits_look(fw_dispatch *dispatch)
@@ -272,13 +309,15 @@ void fw_limits_look(fw_dispatch *dispatch)
         fulfil(dispatch);
     if (fw_load_relaxed(&limits->freed))
         take_freed(dispatch);
-    if (limits->due_ns != INT64_MAX && limits->due_ns <= now(dispatch))
+    fw_keys_collect(dispatch);
+    if (limits->due_ns != INT64_MAX && limits->due_ns <= fw_limits_now(dispatch))
         ring(dispatch);
 }
 
 void fw_limits_await(fw_dispatch *dispatch)
 {
     fw_limits *limits = &dispatch->limits;
+    fw_keys_look_on(dispatch);
     /* Relaxed: if it rings at this moment, there will be another round. */
     if (dispatch->config.now_ns || fw_load_relaxed(&limits->alarm_ns) == limits->due_ns)
         return;
@@ -287,11 +326,13 @@ void fw_limits_await(fw_dispatch *dispatch)
     fw_timers_nudge(dispatch->engine->timers, limits->due_ns);
 }
 
-void fw_limit_come_back(fw_dispatch *dispatch, uint32_t name, bool unused)
+void fw_limit_come_back(fw_dispatch *dispatch, uint32_t name, fw_key_line *line, bool unused)
 {
     fw_limit *limit = fw_limit_of(&dispatch->limits, name);
     if (unused && limit->tokens.interval_ns > 0)
         fw_tokens_give_back(&limit->tokens);
     if (fw_limit_take_one(limit) || unused)
         let_go(dispatch, limit);
+    if (line)
+        fw_keys_come_back(dispatch, line, unused);
 }

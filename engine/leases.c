@@ -141,6 +141,8 @@ void fw_hold_give(fw_place *place, fw_task *task, fw_limit *limit)
     fw_store_relaxed(&task->node.next, NULL);
     if (fw_task_begin(task, &begun) != FW_DUTY_RUN) {
         fw_engine_leave(dispatch->engine, task);
+        if (FW_UNLIKELY(limit))
+            fw_limit_untake(dispatch, limit);
         return;
     }
     place->free_holds = hold->next;
@@ -150,8 +152,10 @@ void fw_hold_give(fw_place *place, fw_task *task, fw_limit *limit)
     hold->level = task->level;
     hold->name = task->name;
     hold->counted = limit != NULL;
-    if (FW_UNLIKELY(limit))
+    if (FW_UNLIKELY(limit)) {
         fw_limit_take(dispatch, limit);
+        hold->line = fw_limit_line(limit);
+    }
     /* [hold-fields] release: who sees one of these sees that the last lease was claimed. */
     fw_store_release(&hold->task, task);
     fw_store_release(&hold->run, fw_task_run_of(begun));
@@ -325,7 +329,7 @@ static void take_in(fw_place *place, fw_hold *hold)
             dispatch->homecoming.last = task;
     }
     if (FW_UNLIKELY(hold->counted))
-        fw_limit_come_back(dispatch, hold->name,
+        fw_limit_come_back(dispatch, hold->name, hold->line,
                            hold->verdict == FW_VERDICT_RETURNED ||
                                hold->verdict == FW_VERDICT_REFUSED);
     hold->again = false;

@@ -8,6 +8,8 @@
 #include "engine/dispatch_priv.h"
 
 _Static_assert((int)FW_LIMIT_NAMES_MAX == (int)FW_NAMES_MAX, "each name may have a limit");
+_Static_assert((int)FW_LIMIT_KEYS_MAX == (int)FW_KEYS_MAX, "as promised");
+_Static_assert((int)FW_LIMIT_KEYED_MAX == (int)FW_KEYED_NAMES_MAX, "as promised");
 
 /* --- Wishes --- */
 
@@ -57,12 +59,9 @@ bool fw_limit_take_one(fw_limit *limit)
     return fw_load_seq_cst(&limit->awaited);
 }
 
-void fw_limit_leave(fw_engine *engine, uint32_t name)
+/* Somebody waits for an end of the name. */
+static void list_freed(fw_dispatch *dispatch, fw_limit *limit)
 {
-    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
-    fw_limit *limit = dispatch && name < FW_NAMES_MAX ? fw_limit_of(&dispatch->limits, name) : NULL;
-    if (!limit || !fw_limit_take_one(limit))
-        return;
     /* [limit-relist] acquire: the duty is through with the link. */
     if (!fw_swap_acq_rel(&limit->freed, true)) {
         /* Relaxed: the swap checks it. */
@@ -72,7 +71,21 @@ void fw_limit_leave(fw_engine *engine, uint32_t name)
         /* [limit-freed] release: the link. */
         while (!fw_cas_release(&dispatch->limits.freed, &first, limit));
     }
-    fw_dispatch_pump(dispatch);
+}
+
+void fw_limit_leave(fw_engine *engine, uint32_t name, unsigned line)
+{
+    fw_dispatch *dispatch = fw_engine_dispatcher(engine);
+    fw_limit *limit = dispatch && name < FW_NAMES_MAX ? fw_limit_of(&dispatch->limits, name) : NULL;
+    if (!limit)
+        return;
+    bool call = fw_limit_take_one(limit);
+    if (call)
+        list_freed(dispatch, limit);
+    if (line != 0 && fw_key_leave(&dispatch->limits.keys, line))
+        call = true;
+    if (call)
+        fw_dispatch_pump(dispatch);
 }
 
 /* --- The timer thread --- */
@@ -134,6 +147,51 @@ int fw_limit_set(fw_engine *engine, uint32_t name, uint32_t max_running, double 
     return wish.limit ? wish_for(engine, &wish) : -FW_ENOMEM;
 }
 
+void fw_limit_key_by(fw_engine *engine, fw_span (*key_of)(void *context, fw_task *task),
+                     void *context)
+{
+    fw_key_table *keys = &fw_engine_dispatcher(engine)->limits.keys;
+    keys->key_of = key_of;
+    keys->context = context;
+}
+
+/* So that the name may have a limit per key. */
+static int make_keyed(fw_limits *limits, fw_limit *limit)
+{
+    if (fw_limit_keyed(limit))
+        return 0;
+    /* Relaxed: a number of its own. One that two threads made at once is used up, no more. */
+    uint32_t number = fw_add_relaxed(&limits->keys.names, 1);
+    if (number >= FW_KEYED_NAMES_MAX) {
+        fw_sub_relaxed(&limits->keys.names, 1);
+        return -FW_EFULL;
+    }
+    fw_keyed *made = fw_keyed_make(limit, number), *other = NULL;
+    if (!made)
+        return -FW_ENOMEM;
+    /* [limit-keyed] release: as it was made.
+     * [limit-keyed] acquire: or as another thread did. */
+    if (!fw_cas_acq_rel(&limit->keyed, &other, made))
+        free(made);
+    return 0;
+}
+
+int fw_limit_set_keys(fw_engine *engine, uint32_t name, uint32_t max_running, double rate_per_s,
+                      uint32_t burst)
+{
+    fw_limits *limits = &fw_engine_dispatcher(engine)->limits;
+    fw_tokens trial = {0};
+    if (name >= FW_NAMES_MAX || !fw_tokens_set(&trial, rate_per_s, burst, 0))
+        return -FW_EINVAL;
+    fw_limit_wish wish = {.what = FW_WISH_KEYS,
+                          .limit = get(limits, name),
+                          .max_running = max_running,
+                          .burst = burst,
+                          .rate_per_s = rate_per_s};
+    int err = wish.limit ? make_keyed(limits, wish.limit) : -FW_ENOMEM;
+    return err ? err : wish_for(engine, &wish);
+}
+
 int fw_limit_pause(fw_engine *engine, fw_pause_scope scope, uint32_t which, int64_t until_ns)
 {
     fw_limit_wish wish = {
@@ -147,6 +205,16 @@ int fw_limit_pause(fw_engine *engine, fw_pause_scope scope, uint32_t which, int6
             return -FW_ENOMEM;
     }
     return wish_for(engine, &wish);
+}
+
+static void view_keys(const fw_keyed *keyed, fw_limit_view *view)
+{
+    /* Relaxed, all: figures. */
+    view->key_max_running = fw_load_relaxed(&keyed->max_running_shown);
+    view->key_burst = fw_load_relaxed(&keyed->burst_shown);
+    view->key_rate_per_s = fw_load_relaxed(&keyed->rate_shown);
+    view->keys = fw_load_relaxed(&keyed->keys);
+    view->keys_shares = fw_load_relaxed(&keyed->shares);
 }
 
 void fw_limit_each(fw_engine *engine, bool (*visit)(void *context, const fw_limit_view *limit),
@@ -166,7 +234,11 @@ void fw_limit_each(fw_engine *engine, bool (*visit)(void *context, const fw_limi
         };
         for (unsigned level = 0; level < FW_LEVELS; level++)
             view.waiting[level] = fw_load_relaxed(&limit->waiting[level]);
-        bool limited = view.max_running > 0 || view.burst > 0 || view.paused_until_ns != 0;
+        const fw_keyed *keyed = fw_limit_keyed(limit);
+        if (keyed)
+            view_keys(keyed, &view);
+        bool limited = view.max_running > 0 || view.burst > 0 || view.paused_until_ns != 0 ||
+                       view.key_max_running > 0 || view.key_burst > 0;
         if (limited && !visit(context, &view))
             return;
     }
@@ -247,7 +319,9 @@ void fw_limits_fini(fw_limits *limits)
     fw_limit *limit = fw_load_relaxed(&limits->all);
     while (limit) {
         fw_limit *next = limit->next;
+        free(fw_limit_keyed(limit));
         free(limit);
         limit = next;
     }
+    fw_key_table_fini(&limits->keys);
 }

@@ -5,6 +5,12 @@
  * resumed. Tasks that may not start wait in the dispatcher, in their order, and are QUEUED: they
  * can be cancelled, and other tasks go past them as if they were not there.
  *
+ * A name may also have a limit that holds for each key of its tasks by itself: with one running per
+ * key, tasks of the same key and level run one after the other in their order, and different keys
+ * beside each other. Keys take turns. Tasks without a key are not limited by it. FW_LIMIT_KEYS_MAX
+ * keys have lines of their own at once; what is beyond that shares some with others, and
+ * waits for them as well.
+ *
  * Only what the dispatcher gives out is counted, so the first limit or pause makes all tasks go by
  * way of it from then on (dispatch.h), as a place that comes does; before, limits cost nothing.
  * What was given out before a limit was set is not counted. What was given out before a pause runs
@@ -27,6 +33,15 @@
 FW_MUST int fw_limit_set(fw_engine *engine, uint32_t name, uint32_t max_running, double rate_per_s,
                          uint32_t burst);
 
+/* The same for each key of the name. -FW_EFULL: FW_LIMIT_KEYED_MAX names had one. What key a task
+ * has, at most FW_ID_MAX bytes, is told by this, any thread, before the first limit per key; an
+ * empty one is none. The function is called under the duty. */
+enum { FW_LIMIT_KEYS_MAX = 49151, FW_LIMIT_KEYED_MAX = 1024 };
+void fw_limit_key_by(fw_engine *engine, fw_span (*key_of)(void *context, fw_task *task),
+                     void *context);
+FW_MUST int fw_limit_set_keys(fw_engine *engine, uint32_t name, uint32_t max_running,
+                              double rate_per_s, uint32_t burst);
+
 typedef enum fw_pause_scope {
     FW_PAUSE_ALL = 0, /* to end this one ends those of levels and names as well */
     FW_PAUSE_LEVEL,
@@ -45,8 +60,12 @@ typedef struct fw_limit_view {
     double rate_per_s;
     int64_t paused_until_ns; /* 0: not paused */
     size_t waiting[FW_LEVELS];
-    uint32_t running; /* in hand */
-    bool held;        /* what waits may not start now */
+    uint32_t running;                    /* in hand */
+    bool held;                           /* what waits may not start now */
+    uint32_t key_max_running, key_burst; /* of each key */
+    double key_rate_per_s;
+    size_t keys;          /* in use */
+    uint64_t keys_shares; /* tasks so far whose key shared a line with others */
 } fw_limit_view;
 /* Blocks nobody. */
 void fw_limit_each(fw_engine *engine, bool (*visit)(void *context, const fw_limit_view *limit),

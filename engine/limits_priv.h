@@ -11,11 +11,15 @@
 #ifndef FW_ENGINE_LIMITS_PRIV_H
 #define FW_ENGINE_LIMITS_PRIV_H
 
+#include "base/assert.h"
 #include "base/atomic.h"
-#include "engine/tokens.h"
 #include "engine/limits.h"
+#include "engine/limits_keys.h"
+#include "engine/tokens.h"
 
 enum { FW_LIMIT_NAMES_MAX = 16384 };
+/* Between looks at what is held by a rate, if its burst allows. */
+#define FW_LIMIT_PACE_NS FW_NS_PER_MS
 
 /* Made once for a name, and never freed before the end. */
 typedef struct fw_limit {
@@ -27,6 +31,7 @@ typedef struct fw_limit {
     fw_atomic(bool) awaited;                        /* a run's end makes room for what is held */
     fw_atomic(bool) freed;                          /* in the list of those */
     struct fw_limit *next_freed;
+    fw_atomic(fw_keyed *) keyed; /* made by the first limit per key */
     /* The duty's. */
     _Alignas(FW_APART) struct fw_group *group; /* set apart, or NULL */
     uint64_t mark;                             /* of that group */
@@ -46,7 +51,7 @@ typedef struct fw_limit {
 /* What somebody asked for. */
 typedef struct fw_limit_wish {
     struct fw_limit_wish *next;
-    enum { FW_WISH_LIMIT, FW_WISH_PAUSE } what;
+    enum { FW_WISH_LIMIT, FW_WISH_KEYS, FW_WISH_PAUSE } what;
     fw_pause_scope scope;
     fw_limit *limit; /* of the name, or NULL */
     uint32_t level, max_running, burst;
@@ -67,6 +72,7 @@ typedef struct fw_limits {
     int64_t all_until_ns, level_until_ns[FW_LEVELS];
     unsigned closed; /* paused levels, a bit each */
     bool used;       /* somebody has asked for something */
+    fw_key_table keys;
     /* The duty's, shown. */
     fw_atomic(int64_t) all_shown, level_shown[FW_LEVELS];
 } fw_limits;
@@ -91,15 +97,35 @@ void fw_limits_let_go(struct fw_dispatch *dispatch);
 size_t fw_limit_room(struct fw_dispatch *dispatch, const fw_limit *limit);
 /* There is no room: its group is held. False: there is some after all. */
 FW_MUST bool fw_limit_hold(struct fw_dispatch *dispatch, fw_limit *limit);
-/* One is given out. */
+/* One that was taken from its group is given out. */
 void fw_limit_take(struct fw_dispatch *dispatch, fw_limit *limit);
+/* The line of its key, if that counts it; NULL: none. */
+fw_key_line *fw_limit_line(const fw_limit *limit);
+/* Or it ended while it waited, and is not. */
+void fw_limit_untake(struct fw_dispatch *dispatch, fw_limit *limit);
 /* One that was given out elsewhere is back; unused: it did not run. */
-void fw_limit_come_back(struct fw_dispatch *dispatch, uint32_t name, bool unused);
+void fw_limit_come_back(struct fw_dispatch *dispatch, uint32_t name, fw_key_line *line,
+                        bool unused);
+/* The time of this round. */
+int64_t fw_limits_now(struct fw_dispatch *dispatch);
 
 static inline fw_limit *fw_limit_of(const fw_limits *limits, uint32_t name)
 {
     /* [limit-name] acquire: the limit as it was made. */
     return fw_load_acquire(&limits->of_name[name]);
+}
+
+static inline fw_keyed *fw_limit_keyed(const fw_limit *limit)
+{
+    /* [limit-keyed] acquire: as it was made. */
+    return fw_load_acquire(&limit->keyed);
+}
+
+/* Under the duty: whether its tasks wait by key. */
+static inline bool fw_limit_is_keyed(const fw_limit *limit)
+{
+    const fw_keyed *keyed = fw_limit_keyed(limit);
+    return FW_UNLIKELY(keyed != NULL) && keyed->on;
 }
 
 static inline fw_limit *fw_limits_first(const fw_limits *limits)

@@ -41,11 +41,15 @@ void fw_local_give(fw_dispatch *dispatch, fw_group *group, unsigned level, uint6
         fw_task *task = fw_group_take(&dispatch->groups, group, level);
         if (FW_UNLIKELY(fw_state_is_terminal(fw_task_state(task)))) {
             fw_engine_leave(dispatch->engine, task);
+            if (FW_UNLIKELY(group->limit))
+                fw_limit_untake(dispatch, group->limit);
             continue;
         }
         if (FW_UNLIKELY(group->limit)) {
             fw_limit_take(dispatch, group->limit);
-            /* Relaxed: the lane publishes it. */
+            const fw_key_line *line = fw_limit_line(group->limit);
+            /* Relaxed, both: the lane publishes them. */
+            fw_store_relaxed(&task->line, line ? line->slot : 0);
             fw_store_relaxed(&task->lease, fw_order_of(task) | FW_COUNTED_BIT);
         }
         count++;

@@ -85,7 +85,7 @@ static void leave_dispatch(fw_engine *engine, fw_runner *runner, uint64_t given,
                            unsigned level, int64_t ran_ns)
 {
     if (FW_UNLIKELY(given & FW_COUNTED_BIT))
-        fw_limit_leave(engine, name);
+        fw_limit_leave(engine, name & UINT16_MAX, name >> 16);
     fw_local_end(engine, runner, level, ran_ns);
 }
 
@@ -98,7 +98,8 @@ void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
     unsigned level = task->level;
     /* Relaxed: written before the task came into the lane. */
     uint64_t given = fw_load_relaxed(&task->lease);
-    uint32_t name = task->name;
+    /* Relaxed: as above. The name, and above it the line of its key. */
+    uint32_t name = task->name | (uint32_t)fw_load_relaxed(&task->line) << 16;
     uint32_t begun;
     /* Relaxed: it left the queue and is not on the wheel; whoever looks for an alarm acquires the
      * word that the next transition releases. */

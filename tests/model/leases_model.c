@@ -58,10 +58,23 @@ void fw_limit_take(fw_dispatch *d, fw_limit *limit)
     (void)limit;
 }
 
-void fw_limit_come_back(fw_dispatch *d, uint32_t name, bool unused)
+void fw_limit_untake(fw_dispatch *d, fw_limit *limit)
+{
+    (void)d;
+    (void)limit;
+}
+
+fw_key_line *fw_limit_line(const fw_limit *limit)
+{
+    (void)limit;
+    return NULL;
+}
+
+void fw_limit_come_back(fw_dispatch *d, uint32_t name, fw_key_line *line, bool unused)
 {
     (void)d;
     (void)name;
+    (void)line;
     (void)unused;
 }
 
