@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app/cancel_where.h"
 #include "app/limits.h"
 #include "app/manage_text.h"
 #include "app/overview.h"
@@ -153,10 +154,11 @@ void fw_manage_answer(fw_lifecycle *life, fw_span action, fw_span text, fw_buffe
     } else if (fw_text_is(action, "dead_retry") || fw_text_is(action, "dead_delete")) {
         change_dead(life, request, fw_text_is(action, "dead_retry"), out);
     } else if (!fw_limits_answer(life, action, request, out) &&
+               !fw_cancel_where_answer(life, action, request, out) &&
                !fw_schedule_manage(life->schedules, action, request, out)) {
         fw_manage_fail(out, "invalid",
                        "action: workers, stats, drain, resume, dead, dead_retry, dead_delete, "
-                       "limits, limit_set, "
+                       "cancel_where, limits, limit_set, "
                        "pause, resume_queue, schedules or schedule_... (docs/PROTOCOL.md)");
     }
 }

@@ -59,6 +59,32 @@ const fw_option fw_submit_flags[FW_SUBMIT_FLAGS] = {
      .kind = FW_OPTION_VALUE,
      .value = "JSON",
      .meaning = "rarer wishes as one object (docs/OPTIONS.md)"},
+    {.name = "after",
+     .kind = FW_OPTION_VALUE,
+     .value = "ID,ID...",
+     .meaning = "start when these have ended; wants --on-failure"},
+    {.name = "on-failure",
+     .kind = FW_OPTION_VALUE,
+     .value = "WORD",
+     .meaning = "if one of them did not succeed: fail, skip or run"},
+    {.name = "group", .kind = FW_OPTION_VALUE, .value = "G", .meaning = "be a member of a group"},
+    {.name = "then",
+     .kind = FW_OPTION_VALUE,
+     .value = "JSON",
+     .meaning = "be its last, and what runs when all are over"},
+    {.name = "unique",
+     .kind = FW_OPTION_VALUE,
+     .value = "K",
+     .meaning = "not beside another of this key: join that"},
+    {.name = "unique-for",
+     .kind = FW_OPTION_VALUE,
+     .value = "TIME",
+     .meaning = "and not so soon after one that succeeded"},
+    {.name = "expires",
+     .kind = FW_OPTION_VALUE,
+     .value = "TIME",
+     .meaning = "fail when not started by then"},
+    {.name = "key", .kind = FW_OPTION_VALUE, .value = "K", .meaning = "what limits per key go by"},
     {.name = "stdin",
      .kind = FW_OPTION_FLAG,
      .meaning = "one JSON object a line from standard input"},
@@ -158,6 +184,16 @@ static void add_words(fw_submit_request *r, const char *const *words, size_t cou
     }
 }
 
+/* Flags for single members go over --options. */
+static bool read_options(fw_options *options, fw_submit_request *r)
+{
+    if (!fw_submit_options(options, &r->options, r->submit.options))
+        return false;
+    if (r->options.len > 0)
+        r->submit.options = (fw_span){r->options.data, r->options.len};
+    return true;
+}
+
 static bool read_arguments(fw_options *options, fw_submit_request *r)
 {
     const fw_option *args = fw_options_find(options, "args");
@@ -183,7 +219,8 @@ static bool read_arguments(fw_options *options, fw_submit_request *r)
     return !r->args.failed && !r->kwargs.failed &&
            read_json(options, &r->submit.args, "json-args", FW_JSON_ARRAY) &&
            read_json(options, &r->submit.kwargs, "kwargs", FW_JSON_OBJECT) &&
-           read_json(options, &r->submit.options, "options", FW_JSON_OBJECT);
+           read_json(options, &r->submit.options, "options", FW_JSON_OBJECT) &&
+           read_options(options, r);
 }
 
 bool fw_submit_request_read(fw_options *options, fw_submit_request *r)
@@ -215,4 +252,5 @@ void fw_submit_request_fini(fw_submit_request *r)
 {
     fw_buffer_fini(&r->args);
     fw_buffer_fini(&r->kwargs);
+    fw_buffer_fini(&r->options);
 }
