@@ -1,22 +1,26 @@
 /* perf/client_load.c - load from the public client: one JSON line a figure.
  *
  *     client_load CASE [--spawn PROGRAM MODULE | --address tcp://host:port] [--task NAME]
- *                      [--bytes N | --args JSON] [--in-flight N] [--seconds S]
+ *                      [--bytes N | --args JSON] [--in-flight N] [--connections N] [--rate N]
+ *                      [--seconds S | --tasks N] [--name NAME] [--who WHO]
  *
  * closed     submit, acknowledged, one at a time          call      the same with the result
  * pipelined  128 in flight                                batched   4096 in flight
  * many       all-or-none batches of 100                   spread    8 connections x 128
  * results    4096 in flight, with results                 once      a single window full
- * open       10,000 calls a second, whatever comes back
+ * open       --rate calls a second, whatever comes back (10,000)
  *
- * Latencies are of the whole call; of `open` from the time it was due. SPDX-License-Identifier:
- * Apache-2.0 */
+ * With several connections each has its part of what is in flight, but of `spread` each has all of
+ * it. Latencies are of the whole call; of `open` from the time it was due, so that a stall counts
+ * for everything that it held up. With --spawn, CPU time of the control plane, and of it and
+ * the client, for each task. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "client_server.h"
@@ -26,18 +30,22 @@ enum {
     SAMPLES_MAX = 4 * 1024 * 1024,
     BATCH = 100,
     SPREAD = 8,
+    CONNECTIONS_MAX = 1024,
     WINDOW_SMALL = 128,
     OPEN_RATE = 10000
 };
 
 typedef struct load {
     const char *name, *task;
+    const char *shown, *who; /* in the figures */
     char *args;
     size_t args_len;
     double seconds;
     const char *address;
     size_t bytes;
-    int in_flight; /* 0: what the case says */
+    int in_flight, connections; /* 0: what the case says */
+    double rate;
+    uint64_t tasks; /* 0: as many as the time allows */
     fw_client *client;
     uint64_t sent, done, failed;
     uint32_t *samples; /* ns */
@@ -52,9 +60,11 @@ static void die(const char *what)
 
 static void print(const load *l, const char *figure, double value, const char *unit)
 {
-    printf("{\"suite\":\"client\",\"name\":\"%s%s\",\"who\":\"ours\",\"value\":%.6g,\"unit\":\"%"
-           "s\"}\n",
-           l->name, figure, value, unit);
+    printf("{\"suite\":\"client\",\"name\":\"%s%s\",\"who\":\"%s\",\"value\":%.6g,"
+           "\"unit\":\"%s\"%s",
+           l->shown, figure, l->who, value, unit, *figure ? "}\n" : "");
+    if (!*figure)
+        printf(",\"tasks\":%" PRIu64 "}\n", l->done);
 }
 
 static int by_size(const void *a, const void *b)
@@ -97,11 +107,16 @@ static fw_client *connect_client(const load *l, int in_flight)
 
 /* --- cases; each returns the time it took --- */
 
+static bool is_over(const load *l, int64_t end_ns)
+{
+    return l->tasks > 0 ? l->sent >= l->tasks : fw_now_ns() >= end_ns;
+}
+
 static int64_t closed(load *l, bool results)
 {
     fw_submit s = submission(l);
     int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9), now = start;
-    while (now < end) {
+    for (; !is_over(l, end); l->sent++) {
         fw_result *r = NULL;
         int rc = results ? fw_call_task(l->client, &s, 0, &r) : fw_send(l->client, &s, NULL);
         int64_t then = fw_now_ns();
@@ -144,7 +159,7 @@ static int64_t flood(load *l, bool accept_only)
 {
     fw_submit s = submission(l);
     int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
-    while (fw_now_ns() < end)
+    while (!is_over(l, end))
         for (int i = 0; i < 64; i++)
             send_one(l, l->client, &s, accept_only);
     drain(l, l->client);
@@ -179,32 +194,39 @@ static int64_t many(load *l)
     return fw_now_ns() - start;
 }
 
-static int64_t spread(load *l)
+/* in_flight on each of so many connections, all of them served by this thread. */
+static int64_t spread(load *l, int connections, int in_flight, bool accept_only)
 {
-    fw_client *clients[SPREAD];
-    struct pollfd ready[SPREAD];
+    static fw_client *clients[CONNECTIONS_MAX];
+    static struct pollfd ready[CONNECTIONS_MAX];
     fw_submit s = submission(l);
-    for (int i = 0; i < SPREAD; i++) {
-        clients[i] = connect_client(l, WINDOW_SMALL);
+    for (int i = 0; i < connections; i++) {
+        clients[i] = connect_client(l, in_flight);
         ready[i] = (struct pollfd){.fd = fw_fd(clients[i]), .events = POLLIN};
     }
     int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
-    while (fw_now_ns() < end) {
-        for (int i = 0; i < SPREAD; i++) {
-            while (fw_send_async(clients[i], &s, 1, count, l, NULL) == 0)
+    while (!is_over(l, end)) {
+        for (int i = 0; i < connections; i++) {
+            while (fw_send_async(clients[i], &s, accept_only, count, l, NULL) == 0)
                 l->sent++;
             fw_flush(clients[i]);
         }
-        poll(ready, SPREAD, -1);
-        for (int i = 0; i < SPREAD; i++)
+        poll(ready, (nfds_t)connections, -1);
+        for (int i = 0; i < connections; i++)
             if (ready[i].revents != 0 && fw_dispatch(clients[i], 0) < 0)
                 die(l->name);
     }
-    for (int i = 0; i < SPREAD; i++) {
+    for (int i = 0; i < connections; i++) {
         drain(l, clients[i]);
         fw_client_close(clients[i]);
     }
     return fw_now_ns() - start;
+}
+
+static int64_t flood_over(load *l, bool accept_only)
+{
+    int n = l->connections, each = l->in_flight / (n > 0 ? n : 1);
+    return n > 1 ? spread(l, n, each > 0 ? each : 1, accept_only) : flood(l, accept_only);
 }
 
 typedef struct due {
@@ -221,14 +243,15 @@ static void note_due(void *user, int err, const fw_result *r)
 
 static int64_t open_loop(load *l)
 {
-    uint64_t total = (uint64_t)(l->seconds * OPEN_RATE), sent = 0;
+    uint64_t total = l->tasks > 0 ? l->tasks : (uint64_t)(l->seconds * l->rate), sent = 0;
+    double gap_ns = 1e9 / l->rate;
     due *all = calloc(total + 1, sizeof(*all));
     fw_submit s = submission(l);
     int64_t start = fw_now_ns();
     if (all == NULL)
         die("memory");
     while (sent < total) {
-        int64_t now = fw_now_ns(), at = start + (int64_t)sent * (FW_NS_PER_S / OPEN_RATE);
+        int64_t now = fw_now_ns(), at = start + (int64_t)((double)sent * gap_ns);
         if (now < at) {
             struct pollfd ready = {.fd = fw_fd(l->client), .events = POLLIN};
             struct timespec pause = {.tv_nsec = at - now};
@@ -256,15 +279,15 @@ static int64_t run_case(load *l)
     if (strcmp(l->name, "call") == 0)
         return closed(l, true);
     if (strcmp(l->name, "pipelined") == 0 || strcmp(l->name, "batched") == 0)
-        return flood(l, true);
+        return flood_over(l, true);
     if (strcmp(l->name, "results") == 0)
-        return flood(l, false);
+        return flood_over(l, false);
     if (strcmp(l->name, "once") == 0)
         return once(l);
     if (strcmp(l->name, "many") == 0)
         return many(l);
     if (strcmp(l->name, "spread") == 0)
-        return spread(l);
+        return spread(l, l->connections ? l->connections : SPREAD, l->in_flight, true);
     if (strcmp(l->name, "open") == 0)
         return open_loop(l);
     fprintf(stderr, "client_load: no case %s\n", l->name);
@@ -314,6 +337,16 @@ static bool take_options(load *l, server *own, int argc, char **argv)
             l->in_flight = (int)strtol(value, NULL, 10);
         } else if ((value = value_of(argc, argv, &i, "--seconds"))) {
             l->seconds = strtod(value, NULL);
+        } else if ((value = value_of(argc, argv, &i, "--tasks"))) {
+            l->tasks = strtoull(value, NULL, 10);
+        } else if ((value = value_of(argc, argv, &i, "--rate"))) {
+            l->rate = strtod(value, NULL);
+        } else if ((value = value_of(argc, argv, &i, "--connections"))) {
+            l->connections = (int)strtol(value, NULL, 10);
+        } else if ((value = value_of(argc, argv, &i, "--name"))) {
+            l->shown = value;
+        } else if ((value = value_of(argc, argv, &i, "--who"))) {
+            l->who = value;
         } else {
             fprintf(stderr, "client_load: what is %s?\n", argv[i]);
             return false;
@@ -322,29 +355,52 @@ static bool take_options(load *l, server *own, int argc, char **argv)
     return true;
 }
 
+static double own_cpu_us(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static void report(load *l, int64_t took_ns, double client_us, double server_us)
+{
+    print(l, "", (double)l->done / ((double)took_ns / 1e9), "1/s");
+    print_latencies(l);
+    if (server_us > 0 && l->done > 0) {
+        print(l, "-cpu-server", server_us / (double)l->done, "us");
+        print(l, "-cpu-all", (server_us + client_us) / (double)l->done, "us");
+    }
+    if (l->failed > 0)
+        fprintf(stderr, "client_load: %" PRIu64 " of %" PRIu64 " failed\n", l->failed, l->done);
+}
+
 int main(int argc, char **argv)
 {
-    load l = {.name = argc > 1 ? argv[1] : "", .task = "echo", .seconds = 2, .bytes = 64};
+    load l = {.name = argc > 1 ? argv[1] : "",
+              .task = "echo",
+              .who = "ours",
+              .seconds = 2,
+              .bytes = 64,
+              .rate = OPEN_RATE};
     server own = {.pid = 0};
-    if (!take_options(&l, &own, argc, argv)) {
+    if (!take_options(&l, &own, argc, argv) || l.connections > CONNECTIONS_MAX || l.rate <= 0) {
         server_stop(&own);
         return 2;
     }
     l.samples = calloc(SAMPLES_MAX, sizeof(*l.samples));
     if (!l.args)
         make_args(&l);
+    if (!l.shown)
+        l.shown = l.name;
     if (l.in_flight == 0)
-        l.in_flight = strcmp(l.name, "pipelined") == 0 ? WINDOW_SMALL : 4096;
+        l.in_flight = l.name[0] == 'p' || l.name[0] == 's' ? WINDOW_SMALL : 4096;
     l.client = connect_client(&l, l.in_flight);
+    double client_us = own_cpu_us();
     int64_t took = run_case(&l);
+    client_us = own_cpu_us() - client_us;
     fw_client_close(l.client);
-    server_stop(&own);
-    printf("{\"suite\":\"client\",\"name\":\"%s\",\"who\":\"ours\",\"value\":%.6g,"
-           "\"unit\":\"1/s\",\"tasks\":%" PRIu64 "}\n",
-           l.name, (double)l.done / ((double)took / 1e9), l.done);
-    print_latencies(&l);
-    if (l.failed > 0)
-        fprintf(stderr, "client_load: %" PRIu64 " of %" PRIu64 " failed\n", l.failed, l.done);
+    report(&l, took, client_us, server_stop(&own));
     free(l.args);
     free(l.samples);
     return l.failed > 0;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,11 +68,14 @@ int server_start(server *s, const char *program, const char *module)
     return 0;
 }
 
-void server_stop(server *s)
+double server_stop(server *s)
 {
+    struct rusage used = {0};
     if (s->pid <= 0)
-        return;
+        return 0;
     kill(s->pid, SIGTERM);
-    waitpid(s->pid, NULL, 0);
+    wait4(s->pid, NULL, 0, &used);
     s->pid = 0;
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e6 +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
 }

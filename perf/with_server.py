@@ -1,8 +1,9 @@
 """Runs a program beside a peer's server: with_server.py SERVER PROGRAM [ARG...]
 
-SERVER is redis, gearmand (one thread), gearmand-default or beanstalkd. It has a free loopback port
-and ends, by its id, with the program. In the words {port} and {pid} are the server's. To a figure
-that says of how many tasks it is, a line NAME-cpu-server is added: the server's CPU time for each.
+SERVER is redis, gearmand (one thread), gearmand-default, nats (JetStream) or beanstalkd. It
+has a free loopback port and ends, by its id, with the program. In the words {port} and {pid} are
+the server's. To a figure that says of how many tasks it is, lines NAME-cpu-server and
+NAME-cpu-all are added: CPU time for each, of the server, and of server, client and workers (those the program has waited for).
 What is not installed is named, and left out with exit status 0.
 
 SPDX-License-Identifier: Apache-2.0
@@ -10,6 +11,7 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -23,6 +25,7 @@ COMMANDS = {
               "--appendonly", "no"],
     "gearmand": ["gearmand", "-t", "1", "-p", "{port}", "-L", "127.0.0.1", "-l", "stderr"],
     "gearmand-default": ["gearmand", "-p", "{port}", "-L", "127.0.0.1", "-l", "stderr"],
+    "nats": ["nats-server", "-a", "127.0.0.1", "-p", "{port}", "-js", "-sd", "."],
     "beanstalkd": ["beanstalkd", "-l", "127.0.0.1", "-p", "{port}"],
 }
 # Debian puts some servers where only root looks.
@@ -73,14 +76,21 @@ def cpu_us(pid):
     return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
 
 
-def tell(text, spent_us):
-    """A program's lines, and what the server spent on their tasks."""
+def children_us():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1e6
+
+
+def tell(text, server_us, others_us):
+    """A program's lines, and what was spent on their tasks."""
     sys.stdout.write(text)
     for line in text.splitlines():
         figure = json.loads(line) if line.startswith("{") else {}
-        if "tasks" in figure:
-            print(json.dumps({"suite": figure["suite"], "name": figure["name"] + "-cpu-server",
-                              "who": figure["who"], "value": spent_us / figure["tasks"],
+        if "tasks" not in figure:
+            continue
+        for name, spent in (("-cpu-server", server_us), ("-cpu-all", server_us + others_us)):
+            print(json.dumps({"suite": figure["suite"], "name": figure["name"] + name,
+                              "who": figure["who"], "value": spent / figure["tasks"],
                               "unit": "us"}))
 
 
@@ -93,7 +103,7 @@ def main():
     with running(name) as (port, pid):
         done = subprocess.run([word.format(port=port, pid=pid) for word in words],
                               stdout=subprocess.PIPE, text=True, check=False)
-        tell(done.stdout, cpu_us(pid))
+        tell(done.stdout, cpu_us(pid), children_us())
     return done.returncode
 
 
