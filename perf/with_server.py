@@ -3,7 +3,8 @@
 SERVER is redis, gearmand (one thread), gearmand-default, nats (JetStream) or beanstalkd. It
 has a free loopback port and ends, by its id, with the program. In the words {port} and {pid} are
 the server's. To a figure that says of how many tasks it is, lines NAME-cpu-server and
-NAME-cpu-all are added: CPU time for each, of the server, and of server, client and workers (those the program has waited for).
+NAME-cpu-all are added: CPU time for each, of the server, and of server, client and workers (those
+the program has waited for).
 What is not installed is named, and left out with exit status 0.
 
 SPDX-License-Identifier: Apache-2.0
