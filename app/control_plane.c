@@ -23,8 +23,6 @@
 #include "base/log.h"
 #include "base/rcu.h"
 
-static const size_t dead_bytes_max = 64 << 20;
-
 /* --- build --- */
 
 static int build_engine(fw_control_plane *plane)
@@ -46,7 +44,7 @@ static int build_engine(fw_control_plane *plane)
     if (fw_compose_create(&plane->house.life, (size_t)s->queue_max) < 0)
         return fw_house_refuse(1, "start.memory", "out of memory");
     fw_dead_config dead = {.tasks_max = (size_t)s->dead_max,
-                           .bytes_max = dead_bytes_max,
+                           .bytes_max = (size_t)s->dead_bytes,
                            .age_max_ns = s->dead_ttl_ns};
     plane->house.life.dead = fw_dead_create(&dead);
     if (!plane->house.life.dead)

@@ -166,6 +166,41 @@ bool fw_dead_take(fw_dead *dead, fw_key key, void (*show)(void *context, const f
     return e != NULL;
 }
 
+/* Under the lock: at the same place in both lists. */
+static void replace(fw_dead *dead, entry *old, entry *e)
+{
+    e->older = old->older;
+    e->newer = old->newer;
+    e->next = old->next;
+    *place_of(dead, old->task.key) = e;
+    *(e->older ? &e->older->newer : &dead->oldest) = e;
+    *(e->newer ? &e->newer->older : &dead->newest) = e;
+    dead->stats.bytes += e->bytes - old->bytes;
+}
+
+int fw_dead_edit(fw_dead *dead, fw_key key, bool (*edit)(void *context, fw_dead_task *task),
+                 void *context)
+{
+    int rc = 0;
+    entry *e = NULL;
+    pthread_mutex_lock(&dead->lock);
+    entry *old = *place_of(dead, key);
+    fw_dead_task task = old ? old->task : (fw_dead_task){.level = 0};
+    if (!old)
+        rc = -FW_EUNKNOWN;
+    else if (!edit(context, &task))
+        rc = -FW_EINVAL;
+    else if (!(e = create(&task)))
+        rc = -FW_ENOMEM;
+    else if (dead->stats.bytes - old->bytes + e->bytes > dead->config.bytes_max)
+        rc = -FW_EFULL;
+    if (rc == 0)
+        replace(dead, old, e);
+    pthread_mutex_unlock(&dead->lock);
+    free(rc == 0 ? old : e);
+    return rc;
+}
+
 void fw_dead_sweep(fw_dead *dead, int64_t now_wall_ns)
 {
     pthread_mutex_lock(&dead->lock);

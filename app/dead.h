@@ -46,6 +46,11 @@ void fw_dead_each(fw_dead *dead, bool (*visit)(void *context, const fw_dead_task
 /* Takes one out and shows it, as the last thing that is done with it. False: it is not there. */
 bool fw_dead_take(fw_dead *dead, fw_key key, void (*show)(void *context, const fw_dead_task *task),
                   void *context);
+/* Shows a copy of one to be changed; what its spans lead to is copied when edit returns true, and
+ * keeps its place and its key. Holds the lock, as above. 0; -FW_EUNKNOWN; -FW_EINVAL: edit said
+ * false; -FW_EFULL: over the bound of bytes; -FW_ENOMEM. */
+int fw_dead_edit(fw_dead *dead, fw_key key, bool (*edit)(void *context, fw_dead_task *task),
+                 void *context);
 /* Drops what is too old. About every second. */
 void fw_dead_sweep(fw_dead *dead, int64_t now_wall_ns);
 

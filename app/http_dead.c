@@ -291,9 +291,18 @@ static void purge_dead(void *context, const fw_web_request *request, fw_web_answ
     change_some(context, request, false, answer);
 }
 
+static void edit_dead(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    const fw_http_member id = {"task_id", fw_web_param(request, "id"), false};
+    fw_json object;
+    if (fw_http_object(request, &object, answer))
+        fw_http_manage(context, "dead_edit", object.text, &id, 1, answer);
+}
+
 static const fw_web_route routes[] = {
     {"GET", "/api/v1/dead", FW_WEB_READ, list_dead, NULL, false},
     {"GET", "/api/v1/dead/{id}", FW_WEB_READ, get_dead, NULL, false},
+    {"POST", "/api/v1/dead/{id}:edit", FW_WEB_ADMIN, edit_dead, NULL, false},
     {"POST", "/api/v1/dead:retry", FW_WEB_ADMIN, retry_dead, NULL, false},
     {"POST", "/api/v1/dead:purge", FW_WEB_ADMIN, purge_dead, NULL, false},
 };

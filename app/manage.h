@@ -4,10 +4,8 @@
  *   {"action": "stats"}                       see app/overview.h
  *   {"action": "drain", "worker": "sw1"}      {"worker": "sw1", "state": "draining"}
  *   {"action": "resume", "worker": "sw1"}     {"worker": "sw1", "state": "active"}
- *   {"action": "dead", "limit": 100}          {"tasks": [{"task_id": ..., ...}, ...], "total": n}
- *   {"action": "dead_retry", "task_ids": []}  {"done": [ids], "unknown": [ids]}
- *   {"action": "dead_delete", "task_ids": []} the same
- * Limits and pauses are in app/limits.h, cancelling by filter in app/cancel_where.h.
+ * The dead are in app/dead_manage.h, limits and pauses in app/limits.h, cancelling by filter in
+ * app/cancel_where.h.
  * Anything that fails: {"status": "error", "error": "...", "code": "unknown" | "invalid"}. Any
  * thread.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -49,6 +49,8 @@ const fw_setting fw_setting_table[] = {
      .meaning = "A task that has lost so many workers is not tried again."},
     {"dead-max", "10000", &fw_kind_number, AT(dead_max), 0, 1000000, .allowed = "0 to 1000000",
      .meaning = "Tasks kept that were tried more than once and given up (fastworker dead)."},
+    {"dead-bytes", "64M", &fw_kind_size, AT(dead_bytes), 1 << 16, INT64_C(1) << 40,
+     .allowed = "a size from 64K", .meaning = "Most memory for them; the oldest go first."},
     {"dead-ttl", "30d", &fw_kind_duration, AT(dead_ttl_ns), S_(1), S_(31536000),
      .allowed = "a time, 1s to 365d", .meaning = "How long they are kept."},
     {"transport", "auto", &fw_kind_choice, AT(transport), .words = "auto compat native",

@@ -53,7 +53,7 @@ typedef struct fw_settings {
     int64_t worker_concurrency;       /* 0: as many as threads */
     int64_t local, local_subworkers;
     int64_t prefetch; /* 0: measured; -1: none */
-    int64_t dead_max, dead_ttl_ns;
+    int64_t dead_max, dead_bytes, dead_ttl_ns;
     int64_t losses_max, transport; /* fw_transport */
     int64_t isolate;               /* fw_isolate */
     int64_t task_timeout_ns, shutdown_timeout_ns, hold_ns, unknown_hold_ns;

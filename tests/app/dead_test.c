@@ -114,9 +114,46 @@ static void bounds(void **state)
     fw_dead_destroy(dead);
 }
 
+static bool lengthen(void *context, fw_dead_task *task)
+{
+    const char *error = context;
+    task->error = span(error);
+    task->level = FW_LOW;
+    return error[0] != '!';
+}
+
+static void a_change_keeps_the_place(void **state)
+{
+    (void)state;
+    fw_dead_stats before, after;
+    fw_dead *dead = make(10, 10000);
+    for (unsigned i = 1; i <= 3; i++)
+        assert_true(add(dead, i, "e", i));
+    fw_dead_snapshot(dead, &before);
+    char longer[] = "longer", refused[] = "!no", huge[9900];
+    assert_int_equal(fw_dead_edit(dead, (fw_key){2, 2}, lengthen, longer), 0);
+    assert_string_equal(all(dead), "3:e 2:longer 1:e ");
+    fw_dead_snapshot(dead, &after);
+    assert_int_equal(after.bytes, before.bytes + 5);
+    assert_int_equal(after.tasks, 3);
+    assert_int_equal(fw_dead_edit(dead, (fw_key){2, 2}, lengthen, refused), -FW_EINVAL);
+    assert_int_equal(fw_dead_edit(dead, (fw_key){9, 9}, lengthen, longer), -FW_EUNKNOWN);
+    memset(huge, 'x', sizeof huge - 1);
+    huge[sizeof huge - 1] = '\0';
+    assert_int_equal(fw_dead_edit(dead, (fw_key){2, 2}, lengthen, huge), -FW_EFULL);
+    assert_int_equal(fw_dead_edit(dead, (fw_key){3, 3}, lengthen, longer), 0);
+    assert_int_equal(fw_dead_edit(dead, (fw_key){1, 1}, lengthen, longer), 0);
+    assert_string_equal(all(dead), "3:longer 2:longer 1:longer ");
+    /* By age still the oldest goes first. */
+    fw_dead_sweep(dead, 1002);
+    assert_string_equal(all(dead), "3:longer 2:longer ");
+    fw_dead_destroy(dead);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_change_keeps_the_place),
         cmocka_unit_test(the_latest_come_first),
         cmocka_unit_test(bounds),
     };
