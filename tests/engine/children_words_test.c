@@ -2,7 +2,6 @@
  * progress, cancels to a descriptor, wishes for the next run, headers, hooks (engine/bell.c,
  * engine/child_serve.c). The program is its own child.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
 #include <stdio.h>
 
 #include "base/atomic.h"
@@ -58,13 +57,10 @@ static void progress_comes_before_the_end(void **state)
     fw_children_destroy(children);
 }
 
-static void *finish(void *argument)
+static int tell_all(void *context, uint64_t done, uint64_t total, fw_span note)
 {
-    seen *s = argument;
-    s->done = s->total;
-    /* [test-seen] release: the values. */
-    fw_store_release(&s->count, 1);
-    return NULL;
+    (void)done;
+    return see(context, total, total, note);
 }
 
 static void one_that_polls_is_woken(void **state)
@@ -80,13 +76,13 @@ static void one_that_polls_is_woken(void **state)
     fw_children_call(children, &input, &output);
     assert_true(has(output.error, "woken, and cancelled is "));
     input.deadline_ns = 0;
+    /* It is cancelled when it has said that it waits. */
     seen s = {.total = 2};
+    input.progress = tell_all;
+    input.progress_context = &s;
     input.cancelled = saw_the_end;
     input.cancelled_context = &s;
-    pthread_t setter;
-    assert_int_equal(pthread_create(&setter, NULL, finish, &s), 0);
     fw_children_call(children, &input, &output);
-    pthread_join(setter, NULL);
     assert_span(output.error, "woken, and cancelled is 1");
     fw_children_stats stats;
     fw_children_snapshot(children, &stats);

@@ -80,6 +80,7 @@ static int polls(fw_call *c)
     struct pollfd look = {fw_cancel_fd(c), POLLIN, 0};
     if (look.fd < 0)
         return look.fd;
+    fw_progress(c, 1, 2, "polls");
     while (poll(&look, 1, -1) < 1)
         continue;
     return fw_fail(c, "woken, and cancelled is %d", fw_cancelled(c));
