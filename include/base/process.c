@@ -15,8 +15,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -25,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/atomic.h"
 #include "base/clock.h"
 
 extern char **environ;
@@ -40,12 +44,15 @@ typedef struct birth {
 
 static int arrange_descriptors(const fw_process_plan *plan)
 {
-    unsigned first_closed = FW_PROCESS_GIVEN;
-    if (plan->give >= 0) {
-        first_closed++;
-        if (plan->give != FW_PROCESS_GIVEN && dup2(plan->give, FW_PROCESS_GIVEN) < 0)
+    int given = plan->give_as ? plan->give_as : FW_PROCESS_GIVEN;
+    for (int fd = 0; plan->streams && fd < 3; fd++) {
+        if (dup2(plan->streams[fd], fd) < 0)
             return -1;
-        if (plan->give == FW_PROCESS_GIVEN && fcntl(FW_PROCESS_GIVEN, F_SETFD, 0) < 0)
+    }
+    if (plan->give >= 0) {
+        if (plan->give != given && dup2(plan->give, given) < 0)
+            return -1;
+        if (plan->give == given && fcntl(given, F_SETFD, 0) < 0)
             return -1;
     }
     if (plan->no_input) {
@@ -54,7 +61,25 @@ static int arrange_descriptors(const fw_process_plan *plan)
             return -1;
     }
     /* Also those that somebody opened without O_CLOEXEC. */
-    return close_range(first_closed, ~0u, 0);
+    if (plan->give < 0)
+        return close_range(FW_PROCESS_GIVEN, ~0u, 0);
+    if (given > FW_PROCESS_GIVEN && close_range(FW_PROCESS_GIVEN, (unsigned)given - 1, 0) < 0)
+        return -1;
+    return close_range((unsigned)given + 1, ~0u, 0);
+}
+
+static int arrange_rest(const fw_process_plan *plan)
+{
+    for (size_t i = 0; i < plan->limit_count; i++) {
+        struct rlimit limit = {plan->limits[i].value, plan->limits[i].value};
+        if (setrlimit((__rlimit_resource_t)plan->limits[i].resource, &limit) < 0)
+            return -1;
+    }
+    if (plan->directory && chdir(plan->directory) < 0)
+        return -1;
+    if (plan->cpus)
+        (void)sched_setaffinity(0, sizeof(cpu_set_t), plan->cpus);
+    return plan->no_new_privileges ? prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) : 0;
 }
 
 static void forget_handlers(void)
@@ -79,8 +104,9 @@ _Noreturn static void become(birth *b)
         _exit(NOT_STARTED);
     if (ready && b->plan->own_group)
         ready = setpgid(0, 0) == 0;
-    if (ready && arrange_descriptors(b->plan) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
-        execve(b->program, b->plan->argv, environ);
+    if (ready && arrange_descriptors(b->plan) == 0 && arrange_rest(b->plan) == 0 &&
+        sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+        execve(b->program, b->plan->argv, b->plan->environment ? b->plan->environment : environ);
     b->error = errno;
     _exit(NOT_STARTED);
 }
@@ -101,6 +127,88 @@ static int64_t own_rss_max(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+/* --- orphans --- */
+
+/* Ours are those that were started here and not waited for yet. The lock is held while a process is
+ * started, so that one that ends at once is known before somebody looks; by nobody but that unless
+ * orphans come to us. */
+static pthread_mutex_t own_lock = PTHREAD_MUTEX_INITIALIZER;
+static fw_atomic(bool) adopting;
+static pid_t *own;
+static size_t own_count, own_capacity;
+
+static bool adopts(void)
+{
+    /* Relaxed: set before there is a second thread. */
+    return fw_load_relaxed(&adopting);
+}
+
+static void begin_birth(void)
+{
+    if (adopts())
+        pthread_mutex_lock(&own_lock);
+}
+
+static void end_birth(pid_t pid)
+{
+    if (!adopts())
+        return;
+    if (pid > 0 && own_count == own_capacity) {
+        size_t capacity = own_capacity ? 2 * own_capacity : 64;
+        pid_t *more = realloc(own, capacity * sizeof *more);
+        own = more ? more : own;
+        own_capacity = more ? capacity : own_capacity;
+    }
+    /* Without memory for it, its end may be taken for an orphan's and is told as not known. */
+    if (pid > 0 && own_count < own_capacity)
+        own[own_count++] = pid;
+    pthread_mutex_unlock(&own_lock);
+}
+
+static void forget(pid_t pid)
+{
+    if (!adopts())
+        return;
+    pthread_mutex_lock(&own_lock);
+    for (size_t i = 0; i < own_count; i++) {
+        if (own[i] == pid)
+            own[i--] = own[--own_count];
+    }
+    pthread_mutex_unlock(&own_lock);
+}
+
+static bool is_own(pid_t pid)
+{
+    for (size_t i = 0; i < own_count; i++) {
+        if (own[i] == pid)
+            return true;
+    }
+    return false;
+}
+
+void fw_process_adopt(void)
+{
+    bool ready = getpid() == 1 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+    /* Relaxed: as adopts has it. */
+    fw_store_relaxed(&adopting, ready);
+}
+
+/* The kernel shows one dead child after the other, and the same as long as it is not waited for:
+ * behind one of ours, whose owner is about to wait for it, the rest has to wait a turn. */
+void fw_process_reap(void)
+{
+    if (!adopts() || pthread_mutex_trylock(&own_lock) != 0)
+        return;
+    for (;;) {
+        siginfo_t info = {.si_pid = 0};
+        int rc = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+        if (rc < 0 || info.si_pid == 0 || is_own(info.si_pid))
+            break;
+        waitpid(info.si_pid, NULL, WNOHANG);
+    }
+    pthread_mutex_unlock(&own_lock);
+}
+
 int fw_process_start(fw_process *out, const fw_process_plan *plan)
 {
     FW_ASSERT(plan->argv && plan->argv[0]);
@@ -108,16 +216,19 @@ int fw_process_start(fw_process *out, const fw_process_plan *plan)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    begin_birth();
     pid_t pid = give_birth(&b);
     int error = pid < 0 ? errno : b.error;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid > 0 && error != 0)
         waitpid(pid, NULL, 0);
+    end_birth(error == 0 ? pid : 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {
         errno = error;
         return -FW_EPERM;
     }
-    *out = (fw_process){pid, pidfd_open(pid, 0), plan->own_group, own_rss_max()};
+    *out =
+        (fw_process){pid, pidfd_open(pid, 0), plan->own_group, plan->leave_nothing, own_rss_max()};
     return 0;
 }
 
@@ -169,10 +280,12 @@ bool fw_process_wait(fw_process *process, fw_process_end *end, int64_t limit_ns)
         return false;
     /* While it is not waited for, its number and its group's are not anybody else's. */
     bool told = waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-    if (told && process->own_group && (info.si_code != CLD_EXITED || info.si_status != 0))
+    if (told && process->own_group &&
+        (process->leave_nothing || info.si_code != CLD_EXITED || info.si_status != 0))
         kill(-process->pid, SIGKILL);
     if (wait4(process->pid, &status, 0, &usage) != process->pid)
         status = -1;
+    forget(process->pid);
     if (process->pidfd >= 0)
         close(process->pidfd);
     int64_t rss_bytes = (int64_t)usage.ru_maxrss * 1024;

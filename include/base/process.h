@@ -19,18 +19,34 @@
 
 enum { FW_PROCESS_GIVEN = 3 /* the number that the given descriptor has in the process */ };
 
+/* One limit of setrlimit, hard and soft. */
+typedef struct fw_process_limit {
+    int resource; /* RLIMIT_... */
+    uint64_t value;
+} fw_process_limit;
+
 typedef struct fw_process_plan {
     const char *program; /* a path; NULL: the program that is running */
     char *const *argv;   /* NULL-ended */
     int give;            /* a descriptor; -1: none */
     bool own_group;      /* terminals do not signal it; what it started can be signalled */
     bool no_input;       /* its standard input is empty */
+    /* Zero is as it was before there were these. */
+    int give_as;              /* the number it gets, 3 to 9; 0: FW_PROCESS_GIVEN */
+    const int *streams;       /* three descriptors above 2, for 0, 1 and 2; NULL: ours */
+    char *const *environment; /* NULL-ended; NULL: ours */
+    const char *directory;    /* NULL: ours */
+    const fw_process_limit *limits;
+    size_t limit_count;
+    const void *cpus;       /* a cpu_set_t; NULL: those of the thread that starts it */
+    bool no_new_privileges; /* nor does anything that it starts get any */
+    bool leave_nothing;     /* own_group: at its end the rest of its group is killed in any case */
 } fw_process_plan;
 
 typedef struct fw_process {
     pid_t pid; /* 0: none */
     int pidfd; /* readable when it has ended; -1: the kernel has none */
-    bool own_group;
+    bool own_group, leave_nothing;
     int64_t rss_floor_bytes; /* what the kernel counts as its memory although it is its parent's */
 } fw_process;
 
@@ -48,8 +64,13 @@ void fw_process_signal(const fw_process *process, int signal_number);
 void fw_process_signal_all(const fw_process *process, int signal_number);
 void fw_process_kill(const fw_process *process);
 /* True: it has ended, and what it left in its group is killed if it did not end by itself with
- * status 0. False: it still runs. limit_ns 0 just looks. */
+ * status 0, or the plan says so. False: it still runs. limit_ns 0 just looks. */
 bool fw_process_wait(fw_process *process, fw_process_end *end, int64_t limit_ns);
+
+/* What lost its parent below us becomes our child: as process 1 always, with this call otherwise as
+ * well. Somebody calls reap now and then: it waits for those that were not started by us. */
+void fw_process_adopt(void);
+void fw_process_reap(void);
 
 /* "killed by signal 11 (SIGSEGV)" or "exit status 3". Returns the length, below capacity. */
 size_t fw_process_describe(char *out, size_t capacity, const fw_process_end *end);

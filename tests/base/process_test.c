@@ -235,6 +235,31 @@ static void a_program_that_is_not_there(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
+/* A grandchild that outlives its parent is ours to wait for, and our own children are not taken
+ * from who started them. Last, because it holds for the rest of the process. */
+static void orphans_are_waited_for(void **state)
+{
+    (void)state;
+    static const char script[] = "setsid sh -c 'exec sleep 0' & exit 0";
+    char *argv[] = {(char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c",
+                    (char *)(uintptr_t)script, NULL};
+    fw_process_plan plan = {.program = argv[0], .argv = argv, .give = -1};
+    fw_process process;
+    fw_process_end end;
+    siginfo_t info;
+    fw_process_adopt();
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(fw_process_start(&process, &plan), 0);
+        fw_process_reap();
+        assert_true(fw_process_wait(&process, &end, patience_ns));
+        assert_int_equal(end.status, 0);
+    }
+    /* Until there is no child left, dead or alive. */
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+        fw_process_reap();
+    assert_int_equal(errno, ECHILD);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -247,6 +272,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_a_failed_process_left_is_killed),
         cmocka_unit_test(a_process_dies_with_the_thread_that_started_it),
         cmocka_unit_test(a_program_that_is_not_there),
+        cmocka_unit_test(orphans_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
