@@ -45,7 +45,17 @@ typedef struct exchange {
     int look_ms;
 } exchange;
 
-int fw_child_start(fw_child *child, char *const *argv)
+const fw_child_kind fw_child_isolated = {
+    .what = "child process for isolated tasks",
+    .crash_event = "isolated.crash",
+    .kill_event = "isolated.kill",
+    .start = fw_child_start,
+    .release = fw_child_release,
+    .is_well = fw_child_is_well,
+    .call = fw_child_call,
+};
+
+int fw_child_start(fw_child *child, const void *argv)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)

@@ -16,6 +16,10 @@ typedef struct fw_child {
     bool ready; /* it has said so */
     uint64_t calls;
     int64_t since_ns; /* idle since; or, when it is asked to end, until when it is waited for */
+    /* Of programs (engine/exec_pool.c). */
+    int in, err;
+    const void *plan;
+    bool recycled; /* asked to end because it has had enough */
     struct fw_child *next;
 } fw_child;
 
@@ -27,8 +31,23 @@ typedef enum fw_child_fate {
     FW_CHILD_FATES
 } fw_child_fate;
 
+/* What kind of process a pool is of; the pool does not know what is said to them. */
+typedef struct fw_child_kind {
+    const char *what; /* "child process for isolated tasks" */
+    const char *crash_event, *kill_event;
+    /* Each as the function of that name below. */
+    int (*start)(fw_child *child, const void *plan);
+    void (*release)(fw_child *child);
+    bool (*is_well)(const fw_child *child);
+    fw_child_fate (*call)(fw_child *child, fw_buffer *text, fw_call_output *output,
+                          const fw_call_input *input, int64_t grace_ns);
+    /* One that was asked to end has ended. May be NULL. */
+    void (*ended)(const fw_child *child, const fw_process_end *end);
+} fw_child_kind;
+extern const fw_child_kind fw_child_isolated; /* plan: argv */
+
 /* Starts a process; it may not be ready when this returns. 0, or -FW_E... and errno says why. */
-int fw_child_start(fw_child *child, char *const *argv);
+int fw_child_start(fw_child *child, const void *argv);
 /* Closes our end: it ends when its call is over. */
 void fw_child_release(fw_child *child);
 /* Alive, and silent as it should be between calls. */

@@ -49,7 +49,8 @@ typedef struct caller {
 struct fw_children {
     /* Immutable after create. */
     fw_children_config config;
-    char **argv;
+    const fw_child_kind *kind;
+    char **argv; /* NULL: of another kind */
     pthread_t keeper;
     /* Each used by its own thread only. */
     caller *callers;
@@ -59,7 +60,7 @@ struct fw_children {
     wish *wishes;
     fw_child *idle;   /* the one used last is first */
     fw_child *ending; /* asked to end, or killed and not dead yet */
-    int64_t due_ns; /* when the keeper looks next, unless it is told */
+    int64_t due_ns;   /* when the keeper looks next, unless it is told */
     bool stopping;
     fw_children_stats stats;
 };
@@ -76,7 +77,8 @@ static void start_one(fw_children *children)
     fw_child *child = malloc(sizeof *child);
     if (!child) {
         error = ENOMEM;
-    } else if (fw_child_start(child, children->argv) < 0) {
+    } else if (children->kind->start(child,
+                                     children->argv ? children->argv : children->config.plan) < 0) {
         error = errno;
         free(child);
         child = NULL;
@@ -92,7 +94,7 @@ static void start_one(fw_children *children)
 /* Under the lock. */
 static void ask_to_end(fw_children *children, fw_child *child, int64_t now_ns)
 {
-    fw_child_release(child);
+    children->kind->release(child);
     child->since_ns = now_ns + children->config.grace_ns;
     child->next = children->ending;
     children->ending = child;
@@ -131,6 +133,8 @@ static void wait_for_ending_ones(fw_children *children, int64_t now_ns)
             continue;
         }
         *at = child->next;
+        if (children->kind->ended)
+            children->kind->ended(child, &end);
         free(child);
     }
 }
@@ -226,11 +230,14 @@ static int start_keeper(fw_children *children)
 
 int fw_children_create(fw_children **out, const fw_children_config *config)
 {
-    FW_ASSERT(config->threads > 0 && config->words);
+    FW_ASSERT(config->threads > 0 && !config->words == (config->kind != NULL));
     fw_children *children = calloc(1, sizeof *children);
     if (!children)
         return -FW_ENOMEM;
     children->config = *config;
+    children->kind = config->kind ? config->kind : &fw_child_isolated;
+    if (config->count_max == 0 || config->count_max > config->threads)
+        children->config.count_max = config->threads;
     if (config->grace_ns == 0)
         children->config.grace_ns = usual_grace_ns;
     if (config->idle_ns == 0)
@@ -239,11 +246,14 @@ int fw_children_create(fw_children **out, const fw_children_config *config)
         children->config.calls_max = usual_calls_max;
     size_t size = config->threads * sizeof *children->callers;
     children->callers = aligned_alloc(FW_APART, size);
-    children->argv = copy_words(config->words);
+    bool good = !config->words;
+    if (config->words) {
+        children->argv = copy_words(config->words);
+        good = all_copied(children->argv, config->words);
+    }
     if (children->callers)
         memset(children->callers, 0, size);
-    if (!children->callers || !all_copied(children->argv, config->words) ||
-        start_keeper(children) < 0) {
+    if (!children->callers || !good || start_keeper(children) < 0) {
         free_all(children);
         return -FW_ENOMEM;
     }
@@ -281,13 +291,38 @@ static fw_child *wish_for_one(fw_children *children)
     return w.child;
 }
 
-static fw_child *take(fw_children *children)
+static bool is_over(const fw_call_input *input)
+{
+    return (input->cancelled && input->cancelled(input->cancelled_context)) ||
+           (input->deadline_ns != 0 && fw_now_ns() >= input->deadline_ns);
+}
+
+/* Under the lock. False: the call's time is over. */
+static bool wait_for_room(fw_children *children, const fw_call_input *input)
+{
+    while (children->stats.busy >= children->config.count_max) {
+        if (is_over(input))
+            return false;
+        /* The cancel flag is a word in memory. */
+        int64_t look_at_ns = fw_now_ns() + look_ns;
+        struct timespec at = {(time_t)(look_at_ns / FW_NS_PER_S), (long)(look_at_ns % FW_NS_PER_S)};
+        pthread_cond_timedwait(&children->to_callers, &children->lock, &at);
+    }
+    return true;
+}
+
+/* NULL: errno says why; ETIME: there was none free in time, and nothing is to be given back. */
+static fw_child *take(fw_children *children, const fw_call_input *input)
 {
     pthread_mutex_lock(&children->lock);
-    FW_ASSERT(children->stats.busy < children->config.threads);
+    if (!wait_for_room(children, input)) {
+        pthread_mutex_unlock(&children->lock);
+        errno = ETIME;
+        return NULL;
+    }
     children->stats.busy++;
     fw_child *child = children->idle;
-    while (child && !fw_child_is_well(child)) {
+    while (child && !children->kind->is_well(child)) {
         /* It died, or was killed from outside, while it had nothing to do: nobody's attempt. */
         children->idle = child->next;
         children->stats.idle--;
@@ -311,6 +346,8 @@ static void give_back(fw_children *children, fw_child *child, fw_child_fate fate
     int64_t now_ns = fw_now_ns();
     pthread_mutex_lock(&children->lock);
     children->stats.busy--;
+    if (children->config.count_max < children->config.threads)
+        pthread_cond_broadcast(&children->to_callers);
     children->stats.killed += fate == FW_CHILD_KILLED;
     children->stats.crashed += fate == FW_CHILD_CRASHED || fate == FW_CHILD_UNUSED;
     if (fate == FW_CHILD_KEEP && child->calls < children->config.calls_max) {
@@ -324,18 +361,13 @@ static void give_back(fw_children *children, fw_child *child, fw_child_fate fate
         child = NULL;
     } else if (child && child->process.pid > 0) {
         children->stats.recycled += fate == FW_CHILD_KEEP;
+        child->recycled = fate == FW_CHILD_KEEP;
         ask_to_end(children, child, now_ns);
         pthread_cond_signal(&children->to_keeper);
         child = NULL;
     }
     pthread_mutex_unlock(&children->lock);
     free(child);
-}
-
-static bool is_over(const fw_call_input *input)
-{
-    return (input->cancelled && input->cancelled(input->cancelled_context)) ||
-           (input->deadline_ns != 0 && fw_now_ns() >= input->deadline_ns);
 }
 
 static void fail(caller *me, fw_call_output *output, const char *text)
@@ -351,19 +383,23 @@ static fw_child_fate try_call(fw_children *children, const fw_call_input *input,
 {
     char text[256];
     caller *me = &children->callers[input->thread];
-    fw_child *child = take(children);
+    const fw_child_kind *kind = children->kind;
+    fw_child *child = take(children, input);
+    if (!child && errno == ETIME) {
+        fail(me, output, "the task's time was over before a process was free");
+        return FW_CHILD_KILLED;
+    }
     if (!child) {
-        snprintf(text, sizeof text, "no child process for isolated tasks: %s",
-                 strerrordesc_np(errno));
+        snprintf(text, sizeof text, "no %s: %s", kind->what, strerrordesc_np(errno));
         fail(me, output, text);
         give_back(children, NULL, FW_CHILD_FATES);
         return FW_CHILD_KILLED;
     }
     pid_t pid = child->process.pid;
-    fw_child_fate fate = fw_child_call(child, &me->text, output, input, children->config.grace_ns);
+    fw_child_fate fate = kind->call(child, &me->text, output, input, children->config.grace_ns);
     give_back(children, child, fate);
     if (fate == FW_CHILD_CRASHED || fate == FW_CHILD_KILLED)
-        fw_log(FW_LOG_WARN, fate == FW_CHILD_CRASHED ? "isolated.crash" : "isolated.kill",
+        fw_log(FW_LOG_WARN, fate == FW_CHILD_CRASHED ? kind->crash_event : kind->kill_event,
                "task %.*s, process %ld: %.*s", (int)input->name.len, input->name.ptr, (long)pid,
                (int)output->error.len, output->error.ptr);
     return fate;

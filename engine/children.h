@@ -20,6 +20,10 @@ typedef struct fw_children fw_children;
 typedef struct fw_children_config {
     unsigned threads;         /* callers */
     const char *const *words; /* NULL-ended: the words after the program's name for a child */
+    /* Another kind of process than the program itself (engine/exec_pool.c); words are NULL then. */
+    const struct fw_child_kind *kind;
+    const void *plan;   /* for the kind; outlives the pool */
+    unsigned count_max; /* at once; 0: one for each caller. Further callers wait */
     /* 0: the usual 500 ms, 60 s, 10,000. */
     int64_t grace_ns;   /* from SIGTERM to SIGKILL */
     int64_t idle_ns;    /* without a call, until a child is ended */
