@@ -270,6 +270,27 @@ int fw_modules_load(fw_modules *modules, char *error, size_t error_capacity, con
     return 0;
 }
 
+int fw_modules_add(fw_modules *modules, char *error, size_t error_capacity, const fw_module *module,
+                   const char *from)
+{
+    loaded one = {.module = module, .path = strdup(from)};
+    int rc = one.path && modules->loaded_count < MODULES_MAX ? 0 : -FW_ENOMEM;
+    if (rc < 0)
+        snprintf(error, error_capacity, "%s: no room for its tasks", from);
+    if (rc == 0)
+        rc = check_names(modules, &one, error, error_capacity);
+    if (rc == 0 && make_room(modules, &one) < 0) {
+        snprintf(error, error_capacity, "%s: out of memory", from);
+        rc = -FW_ENOMEM;
+    }
+    if (rc < 0) {
+        close_module(&one);
+        return rc;
+    }
+    add_module(modules, &one);
+    return 0;
+}
+
 const fw_task_entry *fw_modules_find(const fw_modules *modules, fw_span name)
 {
     if (name.len == 0)

@@ -44,6 +44,10 @@ int fw_modules_create(fw_modules **out, unsigned threads_max);
  * the others stay usable. */
 int fw_modules_load(fw_modules *modules, char *error, size_t error_capacity, const char *name,
                     const char *module_path);
+/* A module that is part of the program, or no code at all: tasks without a function, which somebody
+ * else calls (engine/exec.h). It outlives the modules; `from` names it in errors. */
+int fw_modules_add(fw_modules *modules, char *error, size_t error_capacity, const fw_module *module,
+                   const char *from);
 /* After the threads' thread_stop. */
 void fw_modules_destroy(fw_modules *modules);
 
