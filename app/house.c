@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "app/config_apply.h"
+#include "app/exec_tasks.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/rcu.h"
 
 static const int64_t tick_ns = 50 * FW_NS_PER_MS;
@@ -68,6 +70,14 @@ static int take_modules(fw_house *house)
     return 0;
 }
 
+static int take_programs(fw_house *house)
+{
+    char error[512];
+    int rc = fw_exec_tasks_load(&house->exec, error, sizeof error, house->settings, house->modules,
+                                house->threads);
+    return rc < 0 ? fw_house_refuse(FW_EXIT_CONFIG, "start.exec", error) : 0;
+}
+
 static int make_names(fw_house *house)
 {
     int rc = fw_names_create(&house->names, house->modules);
@@ -116,12 +126,19 @@ int fw_house_begin(fw_house *house, const fw_settings *settings, bool runs)
     sigemptyset(&ending_signals);
     sigaddset(&ending_signals, SIGTERM);
     sigaddset(&ending_signals, SIGINT);
+    /* What tasks leave behind comes to the first process of a container. */
+    if (getpid() == 1)
+        fw_process_adopt();
     if (fw_modules_create(&house->modules, house->threads) < 0)
         return fw_house_refuse(1, "start.memory", "out of memory");
     /* Names of modules that are loaded come with them. */
     int rc = runs ? take_modules(house) : make_names(house);
+    if (rc == 0 && runs)
+        rc = take_programs(house);
     if (rc == 0)
         rc = runs ? make_names(house) : take_modules(house);
+    if (rc == 0 && !runs)
+        fw_exec_tasks_announce(house->names, settings);
     return rc;
 }
 
@@ -140,6 +157,7 @@ int fw_house_build_engine(fw_house *house, const fw_cache_config *cache)
         return fw_house_refuse(1, "start.memory", "out of memory");
     if (fw_isolation_start(&house->life.isolation, s, house->threads) < 0)
         return fw_house_refuse(1, "start.memory", "no thread for isolated tasks");
+    house->life.isolation.exec = house->exec;
     fw_engine_config config = engine_config(s, house->threads);
     fw_engine_ops ops = fw_lifecycle_engine_ops(&house->life);
     int rc = fw_engine_create(&house->engine, &config, &ops);
@@ -167,6 +185,7 @@ int fw_house_build_net(fw_house *house, const fw_net_config *config)
 static void take_turn(fw_house *house, unsigned count, int64_t now_ns)
 {
     fw_lifecycle_tick(&house->life, now_ns);
+    fw_process_reap();
     if (count % 4 == 0)
         fw_cache_sweep(house->cache, now_ns);
     house->turn(house->turn_context, count, now_ns);
@@ -292,4 +311,5 @@ void fw_house_tear_down(fw_house *house)
     fw_names_destroy(house->names);
     if (house->modules)
         fw_modules_destroy(house->modules);
+    fw_exec_destroy(house->exec);
 }

@@ -18,6 +18,7 @@ typedef struct fw_house {
     char epoch[FW_UUID_TEXT + 1]; /* of this run */
     fw_modules *modules;
     fw_names *names;
+    fw_exec *exec; /* NULL: no task is a program */
     fw_cache *cache;
     fw_lifecycle life;
     fw_engine *engine;

@@ -13,16 +13,16 @@
 
 /* What the control plane was told by flags, a subworker of its own has to be told as well. */
 static const char *const inherited[] = {
-    "task-modules", "module-path", "task-timeout", "shutdown-timeout", "payload-max",
-    "isolate",      "transport",   "stack-size",   "ring-size",        "spin",
-    "batch",        "log-level",   "log-format",   "tls-ca",           "tls-cert",
-    "tls-key",      "tls-verify",
+    "task-modules", "module-path",     "task-timeout", "shutdown-timeout", "payload-max",
+    "isolate",      "privileged-exec", "transport",    "stack-size",       "ring-size",
+    "spin",         "batch",           "log-level",    "log-format",       "tls-ca",
+    "tls-cert",     "tls-key",         "tls-verify",
 };
 
 enum {
     INHERITED = sizeof inherited / sizeof inherited[0],
     TEXTS_MAX = 2 * INHERITED + 2,  /* with the id and the number of threads */
-    WORDS_MAX = 2 * INHERITED + 16, /* with what every child is told */
+    WORDS_MAX = 2 * INHERITED + 18, /* with what every child is told */
     TEXT_MAX = 4096
 };
 
@@ -79,6 +79,8 @@ int fw_local_subworkers_start(fw_supervisor **out, const fw_settings *s, const c
     add(w, "--base-address", "tcp://127.0.0.1:0");
     add(w, "--threads", threads);
     add(w, "--worker-concurrency", "auto");
+    if (s->config_flag)
+        add(w, "--config", s->config_flag);
     for (size_t i = 0; i < INHERITED; i++)
         add_inherited(w, s, inherited[i]);
     fw_supervisor_config config = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/control_plane.h"
+#include "app/exec_metrics.h"
 #include "app/events.h"
 #include "app/schedules.h"
 #include "base/clock.h"
@@ -389,6 +390,7 @@ void fw_metrics_write(void *context, fw_buffer *out)
     write_schedules(out, plane);
     write_cache(out, plane);
     write_net(out, plane);
+    fw_exec_metrics_write(plane->house.exec, out);
     write_latency(out, plane);
     write_events(out, plane);
     write_hub(out, plane);

@@ -57,6 +57,8 @@ const fw_setting fw_setting_table[] = {
      .allowed = "auto, compat or native",
      .meaning = "How control plane and subworkers speak: native where both can; as Python does; or "
                 "natively only."},
+    {"privileged-exec", "false", &fw_kind_switch, AT(privileged_exec), .allowed = "true or false",
+     .meaning = "Run the programs of [task] sections although the process runs as root."},
     {"isolate", "marked", &fw_kind_choice, AT(isolate), .words = "marked all off",
      .allowed = "marked, all or off",
      .meaning = "Which tasks run in processes of their own, where a crash ends one attempt: those "

@@ -344,11 +344,10 @@ static bool check_sections(const fw_settings *settings, fw_settings_error *error
 
 bool fw_settings_load(fw_settings *out, fw_settings_error *error, int argc, char **argv)
 {
-    const char *path;
     *out = (fw_settings){.argc = argc, .argv = argv};
     *error = (fw_settings_error){0};
-    if (load_defaults(out, error) && find_config_flag(&path, error, argc, argv) &&
-        load_files(out, error, path) && load_environment(out, error) &&
+    if (load_defaults(out, error) && find_config_flag(&out->config_flag, error, argc, argv) &&
+        load_files(out, error, out->config_flag) && load_environment(out, error) &&
         load_flags(out, error, argc, argv) && check_sections(out, error))
         return true;
     fw_settings_fini(out);

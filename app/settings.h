@@ -56,6 +56,7 @@ typedef struct fw_settings {
     int64_t dead_max, dead_bytes, dead_ttl_ns;
     int64_t losses_max, transport; /* fw_transport */
     int64_t isolate;               /* fw_isolate */
+    int64_t privileged_exec;
     int64_t task_timeout_ns, shutdown_timeout_ns, hold_ns, unknown_hold_ns;
     char *tz;                              /* of schedules */
     int64_t overlap, catchup, cron_compat; /* fw_overlap, fw_catchup, fw_cron_style */
@@ -93,6 +94,7 @@ typedef struct fw_settings {
     /* The command line they were read with; borrowed, to read them again. */
     int argc;
     char **argv;
+    const char *config_flag; /* of them, the file that --config names; or NULL */
 } fw_settings;
 
 typedef struct fw_settings_error {
