@@ -105,19 +105,41 @@ static fw_span take(const fw_event_record *record, size_t *at, size_t len)
     return text;
 }
 
+/* Formats are most of the cost of an event that is told, so there are none. */
+static void add_number(fw_buffer *out, uint64_t number, int digits_min)
+{
+    char digits[20];
+    int at = sizeof digits;
+    for (; number > 0 || digits_min > 0; number /= 10, digits_min--)
+        digits[--at] = (char)('0' + number % 10);
+    fw_buffer_add(out, digits + at, sizeof digits - (size_t)at);
+}
+
+static void add_key(fw_buffer *out, const char *key)
+{
+    fw_buffer_text(out, ", \"");
+    fw_buffer_text(out, key);
+    fw_buffer_text(out, "\": ");
+}
+
 static void add_text(fw_buffer *out, const char *key, fw_span text)
 {
     if (text.len == 0)
         return;
-    fw_buffer_format(out, ", \"%s\": ", key);
+    add_key(out, key);
     fw_buffer_json_string(out, text);
 }
 
 static void write_head(fw_buffer *out, fw_event_kind kind, uint64_t number, int64_t wall_ns)
 {
-    fw_buffer_format(out, "{\"event\": \"%s\", \"id\": %" PRIu64 ", \"ts\": %" PRId64 ".%06d",
-                     fw_event_name(kind), number, wall_ns / FW_NS_PER_S,
-                     (int)(wall_ns % FW_NS_PER_S / FW_NS_PER_US));
+    fw_buffer_text(out, "{\"event\": \"");
+    fw_buffer_text(out, fw_event_name(kind));
+    fw_buffer_text(out, "\", \"id\": ");
+    add_number(out, number, 1);
+    fw_buffer_text(out, ", \"ts\": ");
+    add_number(out, (uint64_t)(wall_ns / FW_NS_PER_S), 1);
+    fw_buffer_text(out, ".");
+    add_number(out, (uint64_t)(wall_ns % FW_NS_PER_S / FW_NS_PER_US), 6);
 }
 
 static void write_event(fw_buffer *out, const fw_event_record *record, uint64_t number)
@@ -135,13 +157,22 @@ static void write_event(fw_buffer *out, const fw_event_record *record, uint64_t 
     }
     add_text(out, "task_id", id);
     add_text(out, "task", task);
-    if (record->level < FW_LEVELS)
-        fw_buffer_format(out, ", \"priority\": \"%s\"", fw_prio_name((fw_prio)record->level));
-    if (record->attempt > 0)
-        fw_buffer_format(out, ", \"attempt\": %u", record->attempt);
+    if (record->level < FW_LEVELS) {
+        const char *level = fw_prio_name((fw_prio)record->level);
+        add_text(out, "priority", (fw_span){level, strlen(level)});
+    }
+    if (record->attempt > 0) {
+        add_key(out, "attempt");
+        add_number(out, record->attempt, 1);
+    }
     add_text(out, "worker", worker);
-    if (record->dur_ns >= 0)
-        fw_buffer_format(out, ", \"dur_ms\": %.3f", (double)record->dur_ns / 1e6);
+    if (record->dur_ns >= 0) {
+        uint64_t us = (uint64_t)record->dur_ns / FW_NS_PER_US;
+        add_key(out, "dur_ms");
+        add_number(out, us / 1000, 1);
+        fw_buffer_text(out, ".");
+        add_number(out, us % 1000, 3);
+    }
     add_text(out, "error", error);
     if (more.len > 0) {
         fw_buffer_text(out, ", ");

@@ -117,7 +117,9 @@ void fw_discovery_publish(fw_discovery *d, const char *event, fw_span json)
     if (fw_audience_is_empty(&d->listeners))
         return;
     fw_buffer text = {NULL, 0, 0, false};
-    fw_buffer_format(&text, "fw1/event/%s\n", event);
+    fw_buffer_text(&text, "fw1/event/");
+    fw_buffer_text(&text, event);
+    fw_buffer_add(&text, "\n", 1);
     fw_buffer_add(&text, json.ptr, json.len);
     if (!text.failed) {
         fw_span message = span_of(&text);
