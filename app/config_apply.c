@@ -34,6 +34,7 @@ static fw_task_policy policy_of(const fw_task_section *s)
                             .retry_backoff = s->retry_backoff,
                             .retry_backoff_max_s = seconds(s->retry_backoff_max_ns),
                             .isolate = s->isolate != 0,
+                            .program = s->exec != NULL,
                             .max_running = (uint32_t)s->max_running,
                             .burst = (uint32_t)s->burst,
                             .rate = s->rate};
@@ -48,7 +49,8 @@ static bool same_rest(const fw_task_policy *a, const fw_task_policy *b)
 {
     return a->timeout_ns == b->timeout_ns && a->max_retries == b->max_retries &&
            a->retry_delay_s == b->retry_delay_s && a->retry_backoff == b->retry_backoff &&
-           a->retry_backoff_max_s == b->retry_backoff_max_s && a->isolate == b->isolate;
+           a->retry_backoff_max_s == b->retry_backoff_max_s && a->isolate == b->isolate &&
+           a->program == b->program;
 }
 
 /* One name: from what it had to what it shall have. */

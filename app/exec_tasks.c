@@ -32,6 +32,9 @@ static fw_exec_plan plan_of(const fw_task_section *s, char *const *words)
         .cpu_max_s = (uint64_t)((s->cpu_max_ns + FW_NS_PER_S - 1) / FW_NS_PER_S),
         .files_max = (uint64_t)s->files_max,
         .timeout_ms = s->timeout_ns / FW_NS_PER_MS,
+        .retry_delay_s = (double)s->retry_delay_ns / 1e9,
+        .retry_backoff = s->retry_backoff,
+        .retry_backoff_max_s = (double)s->retry_backoff_max_ns / 1e9,
     };
 }
 

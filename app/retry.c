@@ -57,8 +57,9 @@ static double wait_of(const terms *t, int failures)
 
 static bool is_program(const fw_lifecycle *life, fw_task *task)
 {
-    const fw_task_entry *entry = fw_names_at(life->names, task->name)->entry;
-    return entry && !entry->def->fn;
+    /* It may run elsewhere. */
+    const fw_task_policy *policy = fw_name_policy(fw_names_at(life->names, task->name));
+    return policy && policy->program;
 }
 
 int64_t fw_retry_due_ns(const fw_lifecycle *life, fw_task *task, const fw_call_output *output)

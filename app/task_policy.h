@@ -11,7 +11,7 @@ typedef struct fw_task_policy {
     int64_t timeout_ns;  /* 0: none of its own */
     int32_t max_retries; /* where the submission asks for none */
     double retry_delay_s, retry_backoff, retry_backoff_max_s;
-    bool isolate;
+    bool isolate, program;
     uint32_t max_running, burst;
     double rate;
     struct fw_task_policy *before; /* the list of all */

@@ -40,6 +40,9 @@ typedef struct fw_exec_plan {
     size_t result_max, stderr_max;
     uint64_t memory_max, cpu_max_s, files_max; /* 0: as ours */
     int64_t timeout_ms;                        /* for the task's definition */
+    /* When it asks for another try: after the first run, so many times longer each time, at most.
+     */
+    double retry_delay_s, retry_backoff, retry_backoff_max_s;
 } fw_exec_plan;
 
 int fw_exec_create(fw_exec **out, unsigned threads);

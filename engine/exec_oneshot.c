@@ -3,6 +3,7 @@
  * The task thread starts it itself: it lives longer than the run, which it waits for.
  * Covered by tests/engine/exec_test.c. SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,15 @@ static void take_result(fw_exec_exchange *x, fw_exec_thread *thread, fw_call_out
         fw_exec_fail(x, output, "out of memory", "");
 }
 
+/* Told in milliseconds, because whoever decides may not have our terms. */
+static int64_t delay_of(const fw_exec_plan *plan, int attempt)
+{
+    double wait_s = plan->retry_delay_s * pow(plan->retry_backoff, attempt > 1 ? attempt - 1 : 0);
+    if (!(wait_s < plan->retry_backoff_max_s))
+        wait_s = plan->retry_backoff_max_s;
+    return (int64_t)(wait_s * 1e3);
+}
+
 static void tell_end(fw_exec_exchange *x, fw_exec_thread *thread, fw_exec_moved moved,
                      fw_call_output *output)
 {
@@ -127,7 +137,7 @@ static void tell_end(fw_exec_exchange *x, fw_exec_thread *thread, fw_exec_moved 
         output->crashed = outcome == FW_EXEC_SIGNAL || outcome == FW_EXEC_OOM;
         if (outcome == FW_EXEC_RETRY) {
             output->again = FW_AGAIN_AFTER;
-            output->again_ms = -1;
+            output->again_ms = delay_of(&x->task->plan, x->input->attempt);
         }
     }
     fw_exec_note_exit(x->task, outcome);

@@ -108,15 +108,24 @@ static void another_try_is_asked_for(void **state)
     (void)state;
     const char *argv[] = {"/bin/sh", "-c", "echo busy >&2; exit 75", NULL};
     fw_exec_plan plan = plan_of(argv);
+    plan.retry_delay_s = 2;
+    plan.retry_backoff = 3;
+    plan.retry_backoff_max_s = 20;
     fw_exec *exec = make(&plan);
     fw_exec_stats stats;
     fw_call_input input = input_of("[]", "{}");
     fw_call_output output = call(exec, &input);
     assert_int_equal(output.again, FW_AGAIN_AFTER);
-    assert_int_equal(output.again_ms, -1);
+    assert_int_equal(output.again_ms, 2000);
+    input.attempt = 2;
+    output = call(exec, &input);
+    assert_int_equal(output.again_ms, 6000);
+    input.attempt = 9;
+    assert_int_equal(call(exec, &input).again_ms, 20000);
+    output = call(exec, &input);
     assert_text(output.error, "busy");
     fw_exec_snapshot(exec, 0, &stats);
-    assert_int_equal(stats.exits[FW_EXEC_RETRY], 1);
+    assert_int_equal(stats.exits[FW_EXEC_RETRY], 4);
     assert_int_equal(stats.busy, 0);
     fw_exec_destroy(exec);
 }
