@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "app/lifecycle_parts.h"
+#include "app/event_posts.h"
 #include "app/poller_unit.h"
 #include "app/task_options.h"
 #include "base/assert.h"
@@ -229,6 +230,7 @@ void fw_poller_send(fw_unit *unit, const fw_handout *handouts, size_t count)
     fw_engine *engine = unit->workers->engine;
     fw_web_ticket ticket;
     size_t n = accept(unit->poller, handouts, count, &ticket);
+    fw_post_starts(unit, handouts, n);
     if (n > 0)
         answer(&ticket, unit, handouts, n);
     for (size_t i = n; i < count; i++) {
@@ -409,7 +411,9 @@ bool fw_poller_end(fw_workers *workers, fw_span text, fw_poller_verdict verdict,
         else
             view.error = error;
         fw_lifecycle_note_result(&view, ran_ns);
+        fw_post_from(unit->id);
         fw_dispatch_end(workers->engine, task, lease, verdict == FW_POLLER_DONE, ran_ns);
+        fw_post_from(NULL);
     }
     fw_rcu_read_unlock();
     settle(workers);

@@ -62,14 +62,22 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
     };
 }
 
+void fw_post_starts(const fw_unit *unit, const fw_handout *handouts, size_t count)
+{
+    fw_lifecycle *life = unit->workers->life;
+    for (size_t i = 0; i < count && fw_is_heard(life); i++)
+        fw_post_started(life, handouts[i].task, handouts[i].attempt, unit->id);
+}
+
 static void count_starts(const fw_unit *unit, const fw_handout *handouts, size_t count)
 {
     fw_lifecycle *life = unit->workers->life;
     for (size_t i = 0; i < count; i++)
         fw_run_counts_add(life->counts, handouts[i].task->name, handouts[i].task->level,
                           FW_COUNT_STARTED, 1, life->threads);
-    for (size_t i = 0; i < count && fw_is_heard(life); i++)
-        fw_post_started(life, handouts[i].task, handouts[i].attempt, unit->id);
+    /* A poller takes them, or not. */
+    if (!unit->poller)
+        fw_post_starts(unit, handouts, count);
 }
 
 /* It would close the link, and cost everything that is in its hands. */

@@ -175,6 +175,25 @@ class Events(Case):
                          [("task.submitted", None), ("task.started", "far"),
                           ("task.succeeded", "far")])
 
+    def test_work_over_http_names_the_worker(self):
+        plane = self.plane("--no-local")
+        heard = self.subscriber(plane)
+
+        def post(path, **body):
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{plane.gui}/api/v1/worker/{path}", method="POST",
+                data=json.dumps(body).encode(), headers={"content-type": "application/json"})
+            with urllib.request.urlopen(request, timeout=LONG) as answer:
+                return json.loads(answer.read())
+        plane.run("submit", "add", "5", "3", "--non-blocking")
+        task, = post("poll", worker="w1", tasks=["add"], wait=60)["tasks"]
+        post(task["lease"] + ":complete", result=8)
+        events = heard.until("task.succeeded")
+        self.assertEqual([(e["event"], e.get("worker")) for e in events
+                          if e["event"].startswith("task.")],
+                         [("task.submitted", None), ("task.started", "w1"),
+                          ("task.succeeded", "w1")])
+
     def test_nobody_hears_nothing_is_told(self):
         plane = self.plane()
         plane.run("submit", "add", "5", "3")
