@@ -39,7 +39,8 @@ typedef struct birth {
     const fw_process_plan *plan;
     const char *program;
     pid_t parent;
-    int error; /* written by the child */
+    fw_atomic(int) error; /* written by the child, which never comes back: atomic, so that no
+                           * compiler concludes that it stays 0 */
 } birth;
 
 static int arrange_descriptors(const fw_process_plan *plan)
@@ -107,7 +108,8 @@ _Noreturn static void become(birth *b)
     if (ready && arrange_descriptors(b->plan) == 0 && arrange_rest(b->plan) == 0 &&
         sigprocmask(SIG_SETMASK, &none, NULL) == 0)
         execve(b->program, b->plan->argv, b->plan->environment ? b->plan->environment : environ);
-    b->error = errno;
+    /* Relaxed: the parent's thread stands still meanwhile. */
+    fw_store_relaxed(&b->error, errno);
     _exit(NOT_STARTED);
 }
 
@@ -218,7 +220,8 @@ int fw_process_start(fw_process *out, const fw_process_plan *plan)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     begin_birth();
     pid_t pid = give_birth(&b);
-    int error = pid < 0 ? errno : b.error;
+    /* Relaxed: as there. */
+    int error = pid < 0 ? errno : fw_load_relaxed(&b.error);
     if (pid > 0 && error != 0)
         waitpid(pid, NULL, 0);
     end_birth(error == 0 ? pid : 0);
