@@ -7,11 +7,32 @@
 
 #include "app/event_posts.h"
 #include "app/manage_text.h"
+#include "app/record.h"
 #include "base/clock.h"
 #include "engine/dispatch.h"
 #include "engine/limits.h"
 
 static const double pause_max_s = 366 * 86400.0;
+
+/* --- keys --- */
+
+/* Under the dispatcher's duty: one thread at a time, not always the same. */
+static fw_span key_of(void *context, fw_task *task)
+{
+    enum { ROOM = 6 * 256 }; /* of 255 bytes, each written as an escape */
+    static _Thread_local char room[ROOM];
+    fw_span options = fw_record_options(task), key;
+    (void)context;
+    if (options.len == 0 ||
+        !fw_json_string(fw_json_get(fw_json_parse(options), "key"), room, sizeof room, &key))
+        return (fw_span){0};
+    return key;
+}
+
+void fw_limits_begin(fw_engine *engine)
+{
+    fw_limit_key_by(engine, key_of, NULL);
+}
 
 static bool has(fw_json request, const char *key)
 {
@@ -46,7 +67,11 @@ static void add_limit(const fw_lifecycle *life, fw_buffer *out, const fw_limit_v
     fw_buffer_json_string(out, fw_name_text(fw_names_at(life->names, view->name)));
     fw_buffer_format(out, ", \"max_running\": %u, \"rate\": ", view->max_running);
     fw_buffer_json_double(out, view->rate_per_s);
-    fw_buffer_format(out, ", \"burst\": %u, ", view->burst);
+    fw_buffer_format(out, ", \"burst\": %u, \"key_max_running\": %u, \"key_rate\": ", view->burst,
+                     view->key_max_running);
+    fw_buffer_json_double(out, view->key_rate_per_s);
+    fw_buffer_format(out, ", \"key_burst\": %u, \"keys\": %zu, \"keys_shared\": %llu, ",
+                     view->key_burst, view->keys, (unsigned long long)view->keys_shares);
     add_pause(out, view->paused_until_ns);
     fw_buffer_format(out, ", \"waiting\": %zu, \"running\": %u, \"held\": %s}", waiting,
                      view->running, view->held ? "true" : "false");
@@ -122,11 +147,37 @@ static bool read_count(fw_json request, const char *key, uint32_t *count)
     return true;
 }
 
-static bool read_rate(fw_json request, double *rate)
+static bool read_rate(fw_json request, const char *key, double *rate)
 {
-    if (!has(request, "rate"))
+    if (!has(request, key))
         return true;
-    return fw_json_double(fw_json_get(request, "rate"), rate) && isfinite(*rate);
+    return fw_json_double(fw_json_get(request, key), rate) && isfinite(*rate);
+}
+
+/* 0, or why not. */
+static int set_both(fw_engine *engine, fw_json request, const fw_limit_view *view)
+{
+    static const char *const of_name[] = {"max_running", "rate", "burst"};
+    static const char *const of_key[] = {"key_max_running", "key_rate", "key_burst"};
+    bool name = false, key = false;
+    for (size_t i = 0; i < sizeof of_name / sizeof of_name[0]; i++) {
+        name = name || has(request, of_name[i]);
+        key = key || has(request, of_key[i]);
+    }
+    int rc = 0;
+    if (key)
+        rc = fw_limit_set_keys(engine, view->name, view->key_max_running, view->key_rate_per_s,
+                               view->key_burst);
+    if (rc == 0 && (name || !key))
+        rc = fw_limit_set(engine, view->name, view->max_running, view->rate_per_s, view->burst);
+    return rc;
+}
+
+static const char *why_not(int rc)
+{
+    if (rc == -FW_EFULL)
+        return "too many tasks have a limit per key";
+    return rc == -FW_ENOMEM ? "out of memory" : "rate: 0, or from 0.000001 to 1000000000 a second";
 }
 
 static void set_limit(fw_lifecycle *life, fw_json request, fw_buffer *out)
@@ -138,17 +189,22 @@ static void set_limit(fw_lifecycle *life, fw_json request, fw_buffer *out)
     fw_limit_each(life->engine, find_limit, &view);
     if (has(request, "rate"))
         view.burst = 0;
+    if (has(request, "key_rate"))
+        view.key_burst = 0;
     if (!read_count(request, "max_running", &view.max_running) ||
-        !read_count(request, "burst", &view.burst) || !read_rate(request, &view.rate_per_s)) {
+        !read_count(request, "burst", &view.burst) ||
+        !read_rate(request, "rate", &view.rate_per_s) ||
+        !read_count(request, "key_max_running", &view.key_max_running) ||
+        !read_count(request, "key_burst", &view.key_burst) ||
+        !read_rate(request, "key_rate", &view.key_rate_per_s)) {
         fw_manage_fail(out, "invalid",
-                       "max_running and burst: counts; rate: a number of starts a second");
+                       "max_running and burst: counts; rate: a number of starts a second; "
+                       "key_max_running, key_burst and key_rate: the same of each key");
         return;
     }
-    int rc = fw_limit_set(life->engine, name->index, view.max_running, view.rate_per_s, view.burst);
+    int rc = set_both(life->engine, request, &view);
     if (rc < 0) {
-        fw_manage_fail(out, "invalid",
-                       rc == -FW_ENOMEM ? "out of memory"
-                                        : "rate: 0, or from 0.000001 to 1000000000 a second");
+        fw_manage_fail(out, "invalid", why_not(rc));
         return;
     }
     fw_limit_view now = {.name = name->index};

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/limits.h"
 #include "app/poller_unit.h"
 #include "app/worker_unit.h"
 #include "base/assert.h"
@@ -379,6 +380,8 @@ int fw_workers_create(fw_workers **out, fw_house *house)
                                  .window_max = FW_WINDOW_MAX};
     fw_dispatch_ops ops = fw_work_dispatch_ops(workers);
     int rc = workers->registry ? fw_dispatch_init(house->engine, &config, &ops) : -FW_ENOMEM;
+    if (rc == 0)
+        fw_limits_begin(house->engine);
     for (size_t i = 0; rc == 0 && house->runs && i < fw_modules_count(house->modules); i++)
         rc = fw_dispatch_local_name(house->engine, (uint32_t)i);
     if (rc < 0) {

@@ -35,6 +35,24 @@ static const char *state_of(fw_json object, char buffer[64])
     return buffer;
 }
 
+/* "  each key: 1 at once, 5/s, burst 1; 12 keys". */
+static void print_keys(fw_json limit)
+{
+    long shared = fw_manage_number(limit, "keys_shared");
+    const char *comma = "";
+    printf("  each key: ");
+    if (fw_manage_number(limit, "key_max_running") > 0) {
+        printf("%ld at once", fw_manage_number(limit, "key_max_running"));
+        comma = ", ";
+    }
+    if (decimal(limit, "key_rate") > 0)
+        printf("%s%g/s, burst %ld", comma, decimal(limit, "key_rate"),
+               fw_manage_number(limit, "key_burst"));
+    printf("; %ld keys\n", fw_manage_number(limit, "keys"));
+    if (shared > 0)
+        printf("  more keys at once than there are lines: %ld tasks shared one\n", shared);
+}
+
 static void print_limit(fw_json limit)
 {
     char name[FW_MANAGE_TEXT_MAX], state[64], max[24] = "-", rate[48] = "-";
@@ -47,6 +65,8 @@ static void print_limit(fw_json limit)
     printf("%-24.*s %11s  %-20s %9ld %9ld  %s\n", (int)task.len, task.ptr, max, rate,
            fw_manage_number(limit, "waiting"), fw_manage_number(limit, "running"),
            state_of(limit, state));
+    if (fw_manage_number(limit, "key_max_running") > 0 || decimal(limit, "key_rate") > 0)
+        print_keys(limit);
 }
 
 static void print_limits(fw_json object)
@@ -82,18 +102,37 @@ static void print_limits_or_one(fw_json object)
 
 /* --- limits --- */
 
-/* A number, as JSON has it. */
-static bool is_number(const char *text)
+/* A number, as JSON has it; a rate may say of what: 5/s, 300/m, 100/h. */
+static bool read_number(const char *text, bool is_rate, double *number)
 {
-    fw_json value = fw_json_parse((fw_span){text, strlen(text)});
-    return value.type == FW_JSON_NUMBER && *text != '-' && *text != 'N' && *text != 'I';
+    size_t len = strlen(text);
+    double per = 1;
+    if (is_rate && len > 2 && text[len - 2] == '/') {
+        char unit = text[len - 1];
+        per = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
+        len -= 2;
+    }
+    fw_json value = fw_json_parse((fw_span){text, len});
+    if (per == 0 || value.type != FW_JSON_NUMBER || *text == '-' || *text == 'N' || *text == 'I')
+        return false;
+    bool read = fw_json_double(value, number);
+    *number /= per;
+    return read;
 }
 
 static bool compose_set(fw_options *options, fw_buffer *request)
 {
     static const struct {
         const char *flag, *key;
-    } numbers[] = {{"max-running", "max_running"}, {"rate", "rate"}, {"burst", "burst"}};
+        bool is_rate;
+    } numbers[] = {
+        {"max-running", "max_running", false},
+        {"rate", "rate", true},
+        {"burst", "burst", false},
+        {"per-key-running", "key_max_running", false},
+        {"per-key-rate", "key_rate", true},
+        {"per-key-burst", "key_burst", false},
+    };
     const char *name = options->words[1];
     bool any = false;
     fw_buffer_text(request, "{\"action\": \"limit_set\", \"task\": ");
@@ -102,15 +141,21 @@ static bool compose_set(fw_options *options, fw_buffer *request)
         const char *text = fw_options_text(options, numbers[i].flag);
         if (!text)
             continue;
-        if (!is_number(text)) {
+        double number;
+        if (!read_number(text, numbers[i].is_rate, &number)) {
             fw_options_wrong(options, "--%s takes a number, not '%s'.", numbers[i].flag, text);
             return false;
         }
-        fw_buffer_format(request, ", \"%s\": %s", numbers[i].key, text);
+        fw_buffer_format(request, ", \"%s\": ", numbers[i].key);
+        if (numbers[i].is_rate)
+            fw_buffer_json_double(request, number);
+        else
+            fw_buffer_text(request, text);
         any = true;
     }
     if (!any)
-        fw_options_wrong(options, "'limits set' wants --max-running, --rate or --burst.");
+        fw_options_wrong(options, "'limits set' wants --max-running, --rate, --burst, or the same "
+                                  "of each key: --per-key-running, --per-key-rate.");
     fw_buffer_add(request, "}", 2);
     return any;
 }
@@ -143,6 +188,18 @@ int fw_command_limits(int argc, char **argv)
          .kind = FW_OPTION_VALUE,
          .value = "B",
          .meaning = "so many at once after a pause (a tenth of a second's worth)"},
+        {.name = "per-key-running",
+         .kind = FW_OPTION_VALUE,
+         .value = "N",
+         .meaning = "so many at once of each key; 1: one after the other"},
+        {.name = "per-key-rate",
+         .kind = FW_OPTION_VALUE,
+         .value = "R",
+         .meaning = "so many starts of each key, such as 5/s or 100/h"},
+        {.name = "per-key-burst",
+         .kind = FW_OPTION_VALUE,
+         .value = "B",
+         .meaning = "so many of each key at once after a pause"},
         {.name = "json", .kind = FW_OPTION_FLAG, .meaning = "one JSON object"},
         FW_CONNECT_OPTIONS,
     };
@@ -150,9 +207,11 @@ int fw_command_limits(int argc, char **argv)
                           .usage = "limits [ls | set NAME] [options]",
                           .examples = "  fastworker limits\n"
                                       "  fastworker limits set resize --max-running 2\n"
-                                      "  fastworker limits set mail --rate 5 --burst 10\n",
+                                      "  fastworker limits set mail --rate 5 --burst 10\n"
+                                      "  fastworker limits set sync --per-key-running 1\n",
                           .notes = "What is not named stays as it is. Tasks that may not start "
-                                   "wait in their order; others go past them.\n",
+                                   "wait in their order; others go past them. The key of a "
+                                   "task is its option 'key'.\n",
                           .all = all,
                           .count = sizeof(all) / sizeof(all[0])};
     return fw_manage_run(&options, argc, argv, compose_limits, print_limits_or_one);

@@ -85,6 +85,30 @@ class Limits(unittest.TestCase):
         self.ok("limits", "set", "sleep", "--max-running", 0)
         self.assertIsNone(self.limit_of("sleep"))
 
+    def test_tasks_of_a_key_run_one_by_one_and_keys_beside_each_other(self):
+        answer = self.json("limits", "set", "sleep", "--per-key-running", 1)
+        self.assertEqual((answer["key_max_running"], answer["key_rate"]), (1, 0))
+        ids = [f"key-{os.getpid()}-{i}" for i in range(4)]
+        for task_id, key in zip(ids, ("a", "a", "b", "\u00e9")):
+            self.submit("sleep", 600, "--id", task_id, "--options", json.dumps({"key": key}))
+        wait_until(lambda: [self.status(one) for one in ids].count("running") == 3, "three keys")
+        self.assertEqual(self.status(ids[1]), "queued")
+        view = self.limit_of("sleep")
+        self.assertEqual((view["keys"], view["waiting"], view["running"]), (3, 1, 3))
+        self.assertRegex(self.ok("limits"), r"each key: 1 at once; 3 keys")
+        self.ok("cancel", ids[0])
+        wait_until(lambda: self.status(ids[1]) == "running", "its turn")
+        for task_id in ids[1:]:
+            self.ok("cancel", task_id)
+        wait_until(lambda: self.limit_of("sleep")["keys"] == 0, "no keys")
+        answer = self.json("limits", "set", "sleep", "--per-key-running", 0,
+                           "--per-key-rate", "300/m")
+        self.assertEqual((answer["key_max_running"], answer["key_rate"]), (0, 5))
+        self.ok("limits", "set", "sleep", "--per-key-rate", 0)
+        self.assertIsNone(self.limit_of("sleep"))
+        self.assertEqual(self.run_command("limits", "set", "x", "--per-key-rate", "5/y").returncode,
+                         USAGE)
+
     def test_a_limit_holds_over_all_workers(self):
         """Three places: the own pool and two subworkers."""
         workers = [subprocess.Popen(
