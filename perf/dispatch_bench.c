@@ -6,8 +6,9 @@
  * backlog PLACES NAMES: all are busy and tasks wait; a task comes behind them (`enqueue-behind`), a
  * run ends, and the slot has the next task at once (`refill`).
  *
- * limits [counted|rated|past-held|bound]: decisions where the name has a limit that nobody reaches,
- * many tasks of another name are held, or the limit is reached.
+ * limits [counted|rated|past-held|bound|keyed]: decisions where the name, or each of a thousand
+ * keys, has a limit that nobody reaches, many tasks of another name are held, or the limit is
+ * reached.
  *
  * local direct|engaged|counted: tasks that do nothing, in batches of 64 from one producer, run by
  * two task threads, straight from the lanes, by way of the dispatcher, or that with a limit.
@@ -206,11 +207,20 @@ static void show(const char *what, unsigned places, unsigned names, int counter,
               "instructions");
 }
 
-typedef enum limiting { FREE, COUNTED, RATED, HELD, BOUND, LIMITINGS } limiting;
-static const char *const limitings[] = {"", "-counted", "-rated", "-past-held", "-bound"};
+typedef enum limiting { FREE, COUNTED, RATED, HELD, BOUND, KEYED, LIMITINGS } limiting;
+static const char *const limitings[] = {"", "-counted", "-rated", "-past-held", "-bound", "-keyed"};
 
 /* COUNTED, RATED: limits that nobody reaches. HELD: many tasks of another name may not start.
- * BOUND: half of the places have a task, since there is a limit. */
+ * BOUND: half of the places have a task, since there is a limit. KEYED: each key has one that
+ * nobody reaches. */
+static fw_span key_of(void *context, fw_task *task)
+{
+    static _Thread_local char text[8];
+    (void)context;
+    int len = snprintf(text, sizeof text, "k%u", (unsigned)(task->key.high % 1000));
+    return (fw_span){text, (size_t)len};
+}
+
 static void set_limits(bench *b, limiting how, unsigned places, unsigned names)
 {
     for (uint32_t name = 0; name < names; name++) {
@@ -218,6 +228,8 @@ static void set_limits(bench *b, limiting how, unsigned places, unsigned names)
             FW_ASSERT(fw_limit_set(b->engine, name, 1000000, 0, 0) == 0);
         if (how == RATED)
             FW_ASSERT(fw_limit_set(b->engine, name, 0, 1e8, 1000000) == 0);
+        if (how == KEYED)
+            FW_ASSERT(fw_limit_set_keys(b->engine, name, 1000000, 0, 0) == 0);
         if (how == BOUND)
             FW_ASSERT(fw_limit_set(b->engine, name, places / 2 / names, 0, 0) == 0);
     }
@@ -236,6 +248,7 @@ static void decide(unsigned places, unsigned names, bool backlog, limiting how)
     unsigned in_hand = how == BOUND ? places / 2 / names * names : backlog ? places : places / 2;
     sum empty = {0}, in = {0}, out = {0};
     int counter = open_instructions();
+    fw_limit_key_by(b->engine, key_of, NULL);
     set_limits(b, how, places, names);
     for (unsigned i = 0; i < before; i++)
         enqueue(b, make(b, i % names));
