@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/dispatch_priv.h"
 
-enum { LOOKS = 16 };
+enum { LOOKS = 8 };
 
 /* --- What the group shows --- */
 
@@ -427,7 +427,8 @@ static void look_at(fw_keyed *keyed, const fw_key_line *line)
 static void publish_oldest(fw_keyed *keyed)
 {
     look_at(keyed, &keyed->plain);
-    for (unsigned i = 0; i < FW_KEY_SHARED; i++)
+    /* Relaxed: the duty's own. */
+    for (unsigned i = 0; i < FW_KEY_SHARED && fw_load_relaxed(&keyed->shares) > 0; i++)
         look_at(keyed, &keyed->shared[i]);
     for (unsigned level = 0; level < FW_LEVELS; level++) {
         /* Relaxed: a figure. */
@@ -437,6 +438,17 @@ static void publish_oldest(fw_keyed *keyed)
     keyed->hand = keyed->first;
 }
 
+/* Nothing waits, and nothing is said to. */
+static bool is_quiet(const fw_limit *limit, const fw_keyed *keyed)
+{
+    bool quiet = true;
+    /* Relaxed, all: the duty's own. */
+    for (unsigned level = 0; level < FW_LEVELS; level++)
+        quiet = quiet && fw_load_relaxed(&limit->waiting[level]) == 0 &&
+                fw_load_relaxed(&keyed->oldest_wall_ns[level]) == 0;
+    return quiet;
+}
+
 void fw_keys_look_on(fw_dispatch *dispatch)
 {
     fw_key_table *table = &dispatch->limits.keys;
@@ -444,6 +456,10 @@ void fw_keys_look_on(fw_dispatch *dispatch)
     if (!limit)
         return;
     fw_keyed *keyed = fw_limit_keyed(limit);
+    if (is_quiet(limit, keyed)) {
+        table->hand = keyed->next_on;
+        return;
+    }
     for (unsigned i = 0; i < LOOKS && keyed->hand; i++) {
         look_at(keyed, keyed->hand);
         keyed->hand = keyed->hand->next;
