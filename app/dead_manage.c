@@ -142,7 +142,7 @@ void fw_dead_write_list(fw_lifecycle *life, fw_json request, fw_buffer *out)
 
 typedef struct change {
     fw_lifecycle *life;
-    bool again, dry_run;
+    bool again, dry_run, filtered;
     size_t limit, matched;
     fw_buffer ids; /* keys and ids of those that match, for when the lock is free again */
     choice choice;
@@ -223,7 +223,8 @@ void fw_dead_change(fw_lifecycle *life, fw_json request, bool again, fw_buffer *
     if (!read_limit(request, &limit, out))
         return;
     c.limit = limit < CHANGES_MAX ? (size_t)limit : CHANGES_MAX;
-    if (ids.type == FW_JSON_ARRAY) {
+    c.filtered = ids.type != FW_JSON_ARRAY;
+    if (!c.filtered) {
         c.matched = fw_json_count(ids);
     } else {
         fw_dead_each(life->dead, collect, &c);
@@ -236,8 +237,11 @@ void fw_dead_change(fw_lifecycle *life, fw_json request, bool again, fw_buffer *
     fw_buffer_text(out, "], \"unknown\": [");
     if (unknown.len > 0)
         fw_buffer_add(out, unknown.data, unknown.len);
-    fw_buffer_format(out, "], \"matched\": %zu, \"dry_run\": %s}", c.matched,
-                     c.dry_run ? "true" : "false");
+    fw_buffer_text(out, "]");
+    if (c.filtered || c.dry_run)
+        fw_buffer_format(out, ", \"matched\": %zu, \"dry_run\": %s", c.matched,
+                         c.dry_run ? "true" : "false");
+    fw_buffer_text(out, "}");
     fw_buffer_fini(&unknown);
     fw_buffer_fini(&c.ids);
 }

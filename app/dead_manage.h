@@ -2,8 +2,8 @@
  * filter. JSON in, JSON out, one function per action, for the management port and for HTTP.
  *
  *   dead         filter, limit                  {"tasks": [...], "total": n}
- *   dead_retry   task_ids, or filter or all;    {"done": [ids], "unknown": [ids], "matched": n,
- *   dead_delete    dry_run, limit                "dry_run": bool}
+ *   dead_retry   task_ids, or filter or all;    {"done": [ids], "unknown": [ids]}, by filter also
+ *   dead_delete    dry_run, limit                 "matched": n, "dry_run": bool
  *   dead_edit    task_id, and what changes:     {"task_id": id, "retried": bool}
  *                  task, args, kwargs, priority, timeout, max_retries, retry_delay, options; retry
  *
