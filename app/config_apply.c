@@ -37,12 +37,21 @@ static fw_task_policy policy_of(const fw_task_section *s)
                             .program = s->exec != NULL,
                             .max_running = (uint32_t)s->max_running,
                             .burst = (uint32_t)s->burst,
-                            .rate = s->rate};
+                            .rate = s->rate,
+                            .key_max_running = (uint32_t)s->key_max_running,
+                            .key_burst = (uint32_t)s->key_burst,
+                            .key_rate = s->key_rate};
 }
 
 static bool same_limits(const fw_task_policy *a, const fw_task_policy *b)
 {
     return a->max_running == b->max_running && a->burst == b->burst && a->rate == b->rate;
+}
+
+static bool same_key_limits(const fw_task_policy *a, const fw_task_policy *b)
+{
+    return a->key_max_running == b->key_max_running && a->key_burst == b->key_burst &&
+           a->key_rate == b->key_rate;
 }
 
 static bool same_rest(const fw_task_policy *a, const fw_task_policy *b)
@@ -64,7 +73,13 @@ static int apply_one(fw_lifecycle *life, const fw_name *name, const fw_task_poli
         if (rc < 0)
             return rc;
     }
-    if (had && same_limits(had, now) && same_rest(had, now))
+    if (life->workers && !same_key_limits(before, now)) {
+        int rc = fw_limit_set_keys(life->engine, name->index, now->key_max_running, now->key_rate,
+                                   now->key_burst);
+        if (rc < 0)
+            return rc;
+    }
+    if (had && same_limits(had, now) && same_key_limits(had, now) && same_rest(had, now))
         return 0;
     fw_task_policy *policy = malloc(sizeof *policy);
     if (!policy)

@@ -33,6 +33,8 @@ typedef struct fw_task_section {
     double retry_backoff;
     int64_t max_running, burst;
     double rate;
+    int64_t key_max_running, key_burst; /* of each key */
+    double key_rate;
     int64_t isolate;
     /* exec */
     char *exec, *env_pass, *directory;

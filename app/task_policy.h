@@ -14,6 +14,8 @@ typedef struct fw_task_policy {
     bool isolate, program;
     uint32_t max_running, burst;
     double rate;
+    uint32_t key_max_running, key_burst; /* of each key */
+    double key_rate;
     struct fw_task_policy *before; /* the list of all */
 } fw_task_policy;
 

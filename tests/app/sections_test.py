@@ -61,8 +61,10 @@ class Sections(Case):
 
     def test_limits(self):
         echo = '[task "echo"]\nrate = 100\nburst = 7\n'
-        plane = self.start('[task "sleep"]\nmax-running = 1\n' + echo)
+        plane = self.start('[task "sleep"]\nmax-running = 1\n' + echo +
+                           '[task "add"]\nper-key-running = 3\nper-key-rate = 2.5\n')
         limits = self.limits(plane)
+        self.assertEqual((limits["add"]["key_max_running"], limits["add"]["key_rate"]), (3, 2.5))
         self.assertEqual((limits["sleep"]["max_running"], limits["echo"]["burst"]), (1, 7))
         plane.hold("first")
         plane.hold("second")
