@@ -29,6 +29,9 @@ static fw_atomic(fw_unit *) * bucket_of(fw_workers *workers, fw_span id)
 /* In a read section, or under the lock. */
 fw_unit *fw_unit_find(fw_workers *workers, fw_span id)
 {
+    /* Operators ask for whatever they like. */
+    if (id.len == 0 || id.len > FW_WORKER_TEXT_MAX)
+        return NULL;
     /* [unit-bucket] acquire: the unit's immutable parts. */
     fw_unit *unit = fw_load_acquire(bucket_of(workers, id));
     while (unit && (strlen(unit->id) != id.len || memcmp(unit->id, id.ptr, id.len) != 0)) {

@@ -73,6 +73,7 @@ class Manage(HttpCase):
         self.refused(404, "GET", "/api/v1/workers/nobody")
         self.refused(404, "POST", "/api/v1/workers/nobody:drain")
         self.refused(404, "POST", "/api/v1/workers/nobody:resume")
+        self.refused(404, "POST", "/api/v1/workers/" + "w" * 300 + ":drain")
         self.refused(405, "POST", "/api/v1/workers/nobody")
 
 
