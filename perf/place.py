@@ -19,10 +19,10 @@ def say(suite, name, who, value, unit, **more):
 
 
 def free_block():
-    """Twelve free ports: six of the base address, two of discovery, one of the dashboard."""
-    for block in range(28900 - os.getpid() % 700 * 12, 20000, -12):
+    """Sixteen free ports: of the base address, of discovery, of the dashboard."""
+    for block in range(28900 - os.getpid() % 500 * 16, 20000, -16):
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(block, block + 12):
+            for port in range(block, block + 16):
                 probe = stack.enter_context(socket.socket())
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
@@ -39,7 +39,7 @@ class Plane:
         self.base = "tcp://127.0.0.1:%d" % block
         self.discovery = "tcp://127.0.0.1:%d" % (block + 8)
         self.modules = ",".join(os.path.join(build, "modules", name) for name in modules)
-        web = ["--gui-port", str(block + 10)] if dashboard else ["--no-gui"]
+        web = ["--gui-port", str(block + 14)] if dashboard else ["--no-gui"]
         local = [] if "--no-local" in flags else ["--task-modules", self.modules]
         self.words = [*before, os.path.join(build, "fastworker"), "control-plane", *web,
                       "--base-address", self.base, "--discovery-address", self.discovery,

@@ -1,21 +1,24 @@
 /* perf/scale_load.c - a control plane with many clients: scale_load connections N PROGRAM MODULE
  *
  * N connections stay open. What the control plane's memory grows by for each; tasks a second over
- * one of them while the others are silent, beside the same without the others; one call over
- * each in turn. SPDX-License-Identifier: Apache-2.0 */
+ * one of them while the others are silent, beside the same without the others; calls over
+ * all of them, four at a time. SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "client_server.h"
 #include "fastworker/client.h"
 
-enum { SECONDS = 2, WINDOW = 1024 };
+enum { SECONDS = 2, WINDOW = 1024, HOLDERS = 4 };
 
 static server own;
 
@@ -95,6 +98,96 @@ static void raise_limit(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* A client has a few descriptors of its own, more than a process may have for all of them. So
+ * holders, processes of their own, have a part each; two pipes say how far it is. */
+typedef struct holder {
+    pid_t pid;
+    int orders, reports;
+} holder;
+
+static void call_over_each(fw_client **all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        fw_result *r = NULL;
+        if (fw_call_task(all[i], &echo, 60000, &r) < 0 || fw_result_state(r) != FW_SUCCESS)
+            die("call");
+        fw_result_free(r);
+    }
+}
+
+static void hold(size_t n, int orders, int reports)
+{
+    char byte = 0;
+    fw_client **all = calloc(n, sizeof *all);
+    own.pid = 0; /* is ended by the first process */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!all)
+        die("memory");
+    for (size_t i = 0; i < n; i++)
+        all[i] = dial();
+    if (write(reports, &byte, 1) != 1 || read(orders, &byte, 1) != 1)
+        _exit(1);
+    call_over_each(all, n);
+    if (write(reports, &byte, 1) != 1)
+        _exit(1);
+    for (;;)
+        pause(); /* until it is killed */
+}
+
+static void start_holder(holder *h, size_t n)
+{
+    int orders[2], reports[2];
+    if (pipe2(orders, O_CLOEXEC) != 0 || pipe2(reports, O_CLOEXEC) != 0)
+        die("pipe");
+    h->pid = fork();
+    if (h->pid < 0)
+        die("fork");
+    if (h->pid == 0) {
+        close(orders[1]);
+        hold(n, orders[0], reports[1]);
+    }
+    close(orders[0]);
+    close(reports[1]);
+    h->orders = orders[1];
+    h->reports = reports[0];
+}
+
+static void await(holder *holders)
+{
+    char byte;
+    for (int i = 0; i < HOLDERS; i++)
+        if (read(holders[i].reports, &byte, 1) != 1)
+            die("a holder of connections has ended");
+}
+
+static void measure(size_t n)
+{
+    holder holders[HOLDERS];
+    char byte = 0;
+    fw_client *one = dial();
+    rate_over_one(one);
+    print("one-active", 1, rate_over_one(one), "1/s");
+    size_t before = resident_bytes();
+    for (int i = 0; i < HOLDERS; i++)
+        start_holder(&holders[i], n / HOLDERS);
+    await(holders);
+    print("memory", n, (double)(resident_bytes() - before) / (double)n, "bytes");
+    print("one-active", n, rate_over_one(one), "1/s");
+    int64_t start = fw_now_ns();
+    for (int i = 0; i < HOLDERS; i++)
+        if (write(holders[i].orders, &byte, 1) != 1)
+            die("a holder of connections");
+    await(holders);
+    print("call-over-each", n, (double)n / ((double)(fw_now_ns() - start) / 1e9), "1/s");
+    for (int i = 0; i < HOLDERS; i++) {
+        kill(holders[i].pid, SIGKILL);
+        waitpid(holders[i].pid, NULL, 0);
+        close(holders[i].orders);
+        close(holders[i].reports);
+    }
+    fw_client_close(one);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 5 || strcmp(argv[1], "connections") != 0)
@@ -106,28 +199,7 @@ int main(int argc, char **argv)
     setenv("FASTWORKER_CONNECTIONS_MAX", limit, 1);
     if (server_start(&own, argv[3], argv[4]) != 0)
         return 1;
-    fw_client **all = calloc(n, sizeof *all);
-    if (!all)
-        die("memory");
-    all[0] = dial();
-    rate_over_one(all[0]);
-    print("one-active", 1, rate_over_one(all[0]), "1/s");
-    size_t before = resident_bytes();
-    for (size_t i = 1; i < n; i++)
-        all[i] = dial();
-    print("memory", n, (double)(resident_bytes() - before) / (double)(n - 1), "bytes");
-    print("one-active", n, rate_over_one(all[0]), "1/s");
-    int64_t start = fw_now_ns();
-    for (size_t i = 0; i < n; i++) {
-        fw_result *r = NULL;
-        if (fw_call_task(all[i], &echo, 30000, &r) < 0 || fw_result_state(r) != FW_SUCCESS)
-            die("call");
-        fw_result_free(r);
-    }
-    print("call-over-each", n, (double)n / ((double)(fw_now_ns() - start) / 1e9), "1/s");
-    for (size_t i = 0; i < n; i++)
-        fw_client_close(all[i]);
-    free(all);
+    measure(n);
     server_stop(&own);
     return 0;
 }

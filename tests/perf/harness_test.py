@@ -1,8 +1,9 @@
-"""perf/check and perf/report.py with seeded result files, and what perf/run says about its words.
+"""perf/check and perf/report.py with seeded result files, perf/run's words, perf/model.
 
 Usage: harness_test.py ROOT
 SPDX-License-Identifier: Apache-2.0
 """
+import importlib.util
 import json
 import os
 import subprocess
@@ -126,6 +127,38 @@ class Report(Case):
         done = self.run_tool("report.py", os.path.join(ROOT, "CMakePresets.json"), "--to",
                              self.folder.name)
         self.assertEqual(done.returncode, 2)
+
+
+class Model(unittest.TestCase):
+    """perf/model/machine.py against what can be calculated."""
+
+    @classmethod
+    def setUpClass(cls):
+        spec = importlib.util.spec_from_file_location(
+            "machine_model", os.path.join(ROOT, "perf", "model", "machine.py"))
+        cls.model = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(cls.model)
+
+    def test_one_core_is_its_work(self):
+        rate, _ = self.model.simulate(1, 10000, 80)
+        self.assertAlmostEqual(rate * 10000e-9, 1, delta=0.02)
+
+    def test_more_cores_are_never_less_until_a_line_is_full(self):
+        rates = [self.model.simulate(n, 10000, 80)[0] for n in (3, 6, 12)]
+        self.assertAlmostEqual(rates[1] / rates[0], 2, delta=0.2)
+        self.assertAlmostEqual(rates[2] / rates[1], 2, delta=0.2)
+
+    def test_a_full_line_is_the_bound(self):
+        name = "results: a shard's lock"
+        who, every, hold, _, where = self.model.LINES[name]
+        usual = dict(self.model.LINES)
+        self.addCleanup(self.model.LINES.update, usual)
+        self.model.LINES[name] = (who, every, hold, 1, where)
+        bound = self.model.bounds(80)[name]
+        rate, busy = self.model.simulate(32, 350, 80)
+        self.assertLessEqual(rate, bound * 1.01)
+        self.assertGreater(rate, bound * 0.9)
+        self.assertGreater(busy[name], 0.9)
 
 
 class Run(Case):
