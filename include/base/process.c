@@ -34,6 +34,7 @@
 extern char **environ;
 
 enum { LOOK_MS = 10, NOT_STARTED = 127 };
+static const int64_t patience_ns = 10 * FW_NS_PER_S; /* with who does not wait for his child */
 
 typedef struct birth {
     const fw_process_plan *plan;
@@ -195,8 +196,22 @@ void fw_process_adopt(void)
     fw_store_relaxed(&adopting, ready);
 }
 
+/* A dead child in our own group may be one that a task function has made and is about to wait for,
+ * by system() for example: that is left to it for a while. Under the lock. */
+static bool may_have_an_owner(pid_t pid)
+{
+    static pid_t seen;
+    static int64_t since_ns;
+    if (getpgid(pid) != getpgrp())
+        return false;
+    if (pid != seen)
+        since_ns = fw_now_ns();
+    seen = pid;
+    return fw_now_ns() - since_ns < patience_ns;
+}
+
 /* The kernel shows one dead child after the other, and the same as long as it is not waited for:
- * behind one of ours, whose owner is about to wait for it, the rest has to wait a turn. */
+ * behind one whose owner is about to wait for it, the rest has to wait a turn. */
 void fw_process_reap(void)
 {
     if (!adopts() || pthread_mutex_trylock(&own_lock) != 0)
@@ -204,7 +219,7 @@ void fw_process_reap(void)
     for (;;) {
         siginfo_t info = {.si_pid = 0};
         int rc = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
-        if (rc < 0 || info.si_pid == 0 || is_own(info.si_pid))
+        if (rc < 0 || info.si_pid == 0 || is_own(info.si_pid) || may_have_an_owner(info.si_pid))
             break;
         waitpid(info.si_pid, NULL, WNOHANG);
     }

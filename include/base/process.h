@@ -68,7 +68,8 @@ void fw_process_kill(const fw_process *process);
 bool fw_process_wait(fw_process *process, fw_process_end *end, int64_t limit_ns);
 
 /* What lost its parent below us becomes our child: as process 1 always, with this call otherwise as
- * well. Somebody calls reap now and then: it waits for those that were not started by us. */
+ * well. Somebody calls reap now and then: it waits for those that were not started by us; for those
+ * in our own process group, which may be another's here, only when nobody else does. */
 void fw_process_adopt(void);
 void fw_process_reap(void);
 

@@ -251,6 +251,15 @@ static void orphans_are_waited_for(void **state)
     for (int i = 0; i < 20; i++) {
         assert_int_equal(fw_process_start(&process, &plan), 0);
         fw_process_reap();
+        /* Nor is what somebody has forked in his own way. */
+        pid_t forked = fork();
+        if (forked == 0)
+            _exit(3);
+        assert_int_equal(waitid(P_PID, (id_t)forked, &info, WEXITED | WNOWAIT), 0);
+        fw_process_reap();
+        int status;
+        assert_int_equal(waitpid(forked, &status, 0), forked);
+        assert_int_equal(WEXITSTATUS(status), 3);
         assert_true(fw_process_wait(&process, &end, patience_ns));
         assert_int_equal(end.status, 0);
     }
