@@ -94,10 +94,14 @@ def series_of(whole):
             if any(len(points) > 2 for points in lines.values())}
 
 
-def gnuplot(script):
+def gnuplot(path, script):
     done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True, check=False)
     if done.returncode != 0:
         raise ValueError("gnuplot: " + done.stderr.strip())
+    with open(path, encoding="utf-8") as file:
+        lines = [line.rstrip() for line in file]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def block(name, lines):
@@ -113,7 +117,7 @@ def plot_series(path, suite, name, lines):
         script.append("set ylabel '%s'" % points[0][4])
         script.append(block("d%d" % i, ["%g %g %g %g" % point[:4] for point in points]))
         parts.append("$d%d using 1:2:3:4 with yerrorlines pt 7 ps 0.5 title '%s'" % (i, who))
-    gnuplot("\n".join(script) + "\nplot " + ", ".join(parts) + "\n")
+    gnuplot(path, "\n".join(script) + "\nplot " + ", ".join(parts) + "\n")
 
 
 def plot_ratios(path, whole):
@@ -134,7 +138,7 @@ def plot_ratios(path, whole):
               block("d", ['"%s" %g %d' % (name, ratio, len(bars) - 1 - i)
                           for i, (name, ratio) in enumerate(bars)]),
               "plot $d using 2:3:(1):2:($3-0.3):($3+0.3):ytic(1) with boxxyerror fs solid 0.5"]
-    gnuplot("\n".join(script) + "\n")
+    gnuplot(path, "\n".join(script) + "\n")
     return True
 
 

@@ -6,12 +6,12 @@
 
 A cache line that several cores write is a server with one place: whoever wants it waits for those
 before, then for the transfer from the core that had it last, then holds it while its operation
-goes on. Everything else of a task is private work. A third of the cores read requests and
-submit, the others run tasks and end them; each core walks through its lines as the code does (LINES, with the file
-that has them). The simulation is exact for this model, which leaves out: memory bandwidth, the
-kernel's network stack, sleeping and waking, and the reordering that hides part of a transfer.
-Transfers that nobody waits in line for (a task's own lines, from the core that submits to the one
-that runs it) are counted and charged as private work.
+goes on. Everything else of a task is private work. A third of the cores read requests and submit,
+the others run tasks and end them; each core walks through its lines as the code does (LINES, with
+the file that has them). The simulation is exact for this model, which leaves out: memory
+bandwidth, the kernel's network stack, sleeping and waking, and the reordering that hides part of
+a transfer. Transfers that nobody waits in line for (a task's own lines, from the core that submits
+to the one that runs it) are counted and charged as private work.
 """
 import argparse
 import heapq
@@ -170,6 +170,10 @@ def plot(path, points, works):
               "set ylabel 'million tasks a second'\n$d << EOD\n%s\nEOD\nplot %s\n"
               % (path, data, ", ".join(parts)))
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    with open(path, encoding="utf-8") as file:
+        lines = [line.rstrip() for line in file]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def main():
