@@ -107,7 +107,7 @@ static bool submit(fw_control_plane *plane, const fw_submission *items, size_t c
     } else if (rc == -FW_EDUP) {
         fw_web_problem(answer, 409, NULL, "%s", error);
     } else if (rc < 0) {
-        answer->retry_after_s = 1;
+        answer->retry_after_s = (fw_retry_after_ms(&plane->house.life) + 999) / 1000;
         fw_web_problem(answer, 429, NULL, "%s", error);
     }
     return rc == 0;

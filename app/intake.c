@@ -212,8 +212,9 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
     const fw_submission *s = &c->items[i];
     fw_result_view view = {.key = s->key, .id = s->id, .status = FW_QUEUED};
     if (c->fates[i] == FATE_REFUSED) {
+        char text[FW_FULL_TEXT];
         fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL,
-                              "the queue is full, try again later");
+                              fw_full_text(life, text));
         return;
     }
     if (c->fates[i] == FATE_ENDED)
@@ -347,7 +348,7 @@ int fw_lifecycle_submit_all(fw_lifecycle *life, const fw_submission *items, size
     if (reserved)
         accept_all(life, items, count, spares);
     else
-        snprintf(error, FW_TASK_OPTIONS_ERROR, "the queue is full, try again later");
+        (void)fw_full_text(life, error);
     free(spares);
     return reserved ? 0 : -FW_EFULL;
 }
@@ -360,7 +361,7 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
     bool composed = fw_intake_is_composed(items, count);
     fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
     if (!ids) {
-        fw_net_answer_batch(life->net, reply, NULL, 0, "the queue is full, try again later");
+        fw_net_answer_batch(life->net, reply, NULL, 0, fw_full_text(life, error));
         return;
     }
     for (size_t i = 0; i < count; i++)

@@ -444,7 +444,7 @@ int fw_intake_composed(fw_lifecycle *life, const fw_submission *items, size_t co
         rc = -FW_EINVAL;
     } else if (!reserve(&w)) {
         rc = -FW_EFULL;
-        snprintf(error, FW_TASK_OPTIONS_ERROR, "the queue is full, try again later");
+        (void)fw_full_text(life, error);
     } else {
         admit_all(&w);
         each(&w, join_group);

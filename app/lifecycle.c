@@ -168,6 +168,7 @@ static void answer_expired(fw_lifecycle *life, fw_waiter *waiter, int64_t now_ns
 
 void fw_lifecycle_tick(fw_lifecycle *life, int64_t now_ns)
 {
+    fw_backpressure_tick(life, now_ns);
     fw_waiter *expired = fw_waiters_expired(&life->waiters, now_ns, now_ns == INT64_MAX);
     if (!expired)
         return;

@@ -8,6 +8,7 @@
 #ifndef FW_APP_LIFECYCLE_H
 #define FW_APP_LIFECYCLE_H
 
+#include "app/backpressure.h"
 #include "app/dead.h"
 #include "app/isolation.h"
 #include "app/latency.h"
@@ -43,6 +44,7 @@ typedef struct fw_lifecycle {
     struct fw_compose *compose;            /* NULL: the same */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
+    fw_backpressure pressure;
     fw_atomic(unsigned) listeners; /* who wants to hear of events */
     fw_atomic(unsigned) wildcards; /* places that run whatever they are given */
     /* Relaxed counts. */

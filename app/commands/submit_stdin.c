@@ -31,8 +31,9 @@ typedef struct run run;
 /* A line whose answer is not printed yet. */
 typedef struct place {
     run *run;
-    bool done;
+    bool done, again; /* again: refused for now, to be submitted once more */
     fw_id id;
+    fw_buffer line;
     fw_buffer text; /* what to print, once done; its memory is used again */
 } place;
 
@@ -46,6 +47,8 @@ struct run {
     fw_buffer out;
     uint64_t first, next; /* lines in the window, by number */
     uint64_t accepted, refused, malformed;
+    size_t again; /* places that are to be submitted once more, from again_ns on */
+    int64_t again_ns, wait_ms;
     int signals; /* descriptor */
     int caught;  /* signal that ends the reading; 0: none */
     bool lost;   /* nobody is there any more */
@@ -60,7 +63,7 @@ static place *place_of(run *r, uint64_t line)
 
 static bool reads_on(const run *r)
 {
-    return r->caught == 0 && !r->lost && !r->unread;
+    return r->caught == 0 && r->again == 0 && !r->lost && !r->unread;
 }
 
 /* --- answers --- */
@@ -100,10 +103,32 @@ static void write_accepted(fw_buffer *out, const char *id, const char *status)
     fw_buffer_text(out, "\"}");
 }
 
+/* Refused for now. The control plane says when to come again; each time in a row it takes twice as
+ * long at least. */
+static void put_off(run *r, place *at, const char *error)
+{
+    enum { LEAST_MS = 50, MOST_MS = 10000 };
+    static const char said[] = "try again in ";
+    const char *when = error ? strstr(error, said) : NULL;
+    long ms = when ? strtol(when + sizeof said - 1, NULL, 10) : 0;
+    at->again = true;
+    if (r->again++ > 0)
+        return;
+    r->wait_ms = r->wait_ms == 0 ? LEAST_MS : 2 * r->wait_ms;
+    r->wait_ms = r->wait_ms < ms ? ms : r->wait_ms;
+    r->wait_ms = r->wait_ms > MOST_MS ? MOST_MS : r->wait_ms;
+    r->again_ns = fw_now_ns() + r->wait_ms * FW_NS_PER_MS;
+}
+
 static void take_answer(void *user, int err, const fw_result *result)
 {
     place *at = user;
     run *r = at->run;
+    if (err == -FW_EFULL && r->caught == 0) {
+        put_off(r, at, fw_client_errmsg());
+        return;
+    }
+    r->wait_ms = err == 0 ? 0 : r->wait_ms;
     const char *status = err != 0 ? "error" : fw_state_name(fw_result_state(result));
     const char *error = err != 0 ? fw_client_errmsg() : fw_result_error(result);
     bool well = err == 0 && (r->way->non_blocking || fw_result_state(result) == FW_SUCCESS ||
@@ -158,10 +183,39 @@ static void take_line(run *r, fw_span line)
         return;
     place *at = place_of(r, r->next++);
     at->run = r;
+    at->line.len = 0;
+    fw_buffer_add(&at->line, line.ptr, line.len);
     if (!fw_task_line_read(&submit, error, sizeof(error), &r->room, line, r->base))
         refuse_line(r, at, NULL, error);
+    else if (at->line.len != line.len)
+        refuse_line(r, at, submit.id, "out of memory");
     else if (fw_send_async(r->client, &submit, r->way->non_blocking, take_answer, at, &at->id) < 0)
         refuse_line(r, at, submit.id, fw_client_errmsg());
+}
+
+/* Submits once more what was refused for now, under the ids that it had. */
+static void take_again(run *r)
+{
+    if (r->again == 0 || (r->caught == 0 && fw_now_ns() < r->again_ns))
+        return;
+    r->again = 0;
+    for (uint64_t line = r->first; line < r->next; line++) {
+        fw_submit submit;
+        char error[256];
+        place *at = place_of(r, line);
+        if (!at->again)
+            continue;
+        at->again = false;
+        if (!fw_task_line_read(&submit, error, sizeof(error), &r->room,
+                               (fw_span){at->line.data, at->line.len}, r->base)) {
+            refuse_line(r, at, NULL, error);
+            continue;
+        }
+        fw_id id = at->id;
+        submit.id = id.s;
+        if (fw_send_async(r->client, &submit, r->way->non_blocking, take_answer, at, &at->id) < 0)
+            refuse_line(r, at, id.s, fw_client_errmsg());
+    }
 }
 
 /* Submits what has been read. False: there is no whole line left, or no place. */
@@ -216,13 +270,14 @@ static void serve(run *r)
                         (r->input.over || memchr(r->input.data + r->input.at, '\n',
                                                  r->input.end - r->input.at) != NULL);
         bool has_place = r->next - r->first < WINDOW;
+        take_again(r);
         if (reads_on(r) && has_line && has_place)
             take_lines(r);
         print_done(r);
         has_line = has_line && r->input.at < r->input.end;
         bool wants_input = reads_on(r) && !r->input.over && has_place && !has_line;
         bool over = r->input.over && r->input.at == r->input.end;
-        if ((over || !reads_on(r)) && r->first == r->next)
+        if ((over || !reads_on(r)) && r->again == 0 && r->first == r->next)
             return;
         bool busy = reads_on(r) && has_line && r->next - r->first < WINDOW;
         if (!busy)
@@ -230,7 +285,7 @@ static void serve(run *r)
         if (!look(r, wants_input, 0) && !busy) {
             if (!fw_output_flush(&r->out))
                 r->unread = true;
-            look(r, wants_input, 1000);
+            look(r, wants_input, r->again > 0 ? 20 : 1000);
         }
         fw_progress_show(&r->progress, r->accepted + r->refused + r->malformed, r->input.bytes,
                          fw_now_ns());
@@ -300,8 +355,10 @@ int fw_submit_lines(fw_options *options, const fw_submit_way *way, const fw_subm
         close(r->signals);
         sigprocmask(SIG_SETMASK, &before, NULL);
     }
-    for (int i = 0; i < WINDOW; i++)
+    for (int i = 0; i < WINDOW; i++) {
         fw_buffer_fini(&r->places[i].text);
+        fw_buffer_fini(&r->places[i].line);
+    }
     fw_input_fini(&r->input);
     fw_buffer_fini(&r->out);
     free(r->room.data);
