@@ -1,6 +1,7 @@
 /* app/http_upstream.c - upstream's routes, as its clients and its dashboard know them, and what
  * monitoring asks. Covered by control_plane_test.py. SPDX-License-Identifier: Apache-2.0 */
 #include "app/http.h"
+#include "app/long_poll.h"
 #include "app/status.h"
 
 static void get_status(void *context, const fw_web_request *request, fw_web_answer *answer)
@@ -63,6 +64,28 @@ static void cancel(void *context, const fw_web_request *request, fw_web_answer *
     fw_buffer_text(&answer->body, ", \"cancelled\": true}");
 }
 
+/* C-135: a failure runs again under its id; of one that ran once only, nothing was kept to do so.
+ */
+static void retry(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    fw_control_plane *plane = context;
+    fw_buffer shown = {0};
+    fw_span id = fw_web_param(request, "id");
+    int len = (int)(id.len > FW_ID_MAX ? FW_ID_MAX : id.len);
+    if (id.len > FW_ID_MAX) {
+        fw_web_problem(answer, 404, NULL, "Task %.*s not found", len, id.ptr);
+    } else if (fw_lifecycle_revive(&plane->house.life, fw_key_from_text(id))) {
+        fw_buffer_text(&answer->body, "{\"task_id\": ");
+        fw_buffer_json_string(&answer->body, id);
+        fw_buffer_text(&answer->body, ", \"retrying\": true}");
+    } else if (fw_long_poll_show(&plane->house.life, fw_key_from_text(id), &shown)) {
+        fw_web_problem(answer, 400, NULL, "Task is not in a retryable state");
+    } else {
+        fw_web_problem(answer, 404, NULL, "Task %.*s not found", len, id.ptr);
+    }
+    fw_buffer_fini(&shown);
+}
+
 /* --- monitoring --- */
 
 static void get_metrics(void *context, const fw_web_request *request, fw_web_answer *answer)
@@ -99,6 +122,7 @@ static const fw_web_route routes[] = {
     {"GET", "/api/registered-tasks", FW_WEB_READ, get_registered, NULL, false},
     {"GET", "/api/tasks", FW_WEB_READ, get_tasks, NULL, false},
     {"POST", "/api/tasks/{id}/cancel", FW_WEB_ADMIN, cancel, "*", false},
+    {"POST", "/api/tasks/{id}/retry", FW_WEB_ADMIN, retry, "*", false},
     {"GET", "/metrics", FW_WEB_READ, get_metrics, NULL, false},
     {"GET", "/livez", FW_WEB_ANYBODY, get_alive, NULL, false},
     {"GET", "/readyz", FW_WEB_ANYBODY, get_ready, NULL, false},

@@ -20,7 +20,8 @@ METHODS = [b"GET", b"GET", b"HEAD", b"POST", b"POST", b"PUT", b"DELETE", b"PATCH
            b"TRACE", b"get", b"", b"CONNECT", b"PRI", b"X" * 300]
 PIECES = [b"..", b"%2e%2e", b"%2f", b"%00", b"%", b"%zz", b"//", b"/", b"\\", b":", b":retry",
           b":pause", b"{id}", b"?", b"?limit=", b"?cursor=1-", b"?wait=0", b"&", b"=", b"#",
-          b"\xff", b"%ff", b"%c3%a9", b"a" * 300, b"etc/passwd", b"../../../../etc/passwd", b"@", b"*"]
+          b"\xff", b"%ff", b"%c3%a9", b"a" * 300, b"etc/passwd",
+          b"../../../../etc/passwd", b"@", b"*"]
 HEADERS = [b"authorization: Bearer \xff", b"prefer: wait=0, wait=, wait", b"idempotency-key: \"\"",
            b"idempotency-key: " + b"k" * 400, b"content-type: application/json",
            b"content-type: application/x-ndjson", b"content-type: ;;;", b"origin: null",

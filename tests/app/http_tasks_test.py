@@ -76,9 +76,16 @@ class Tasks(HttpCase):
                          (202, "/api/v1/tasks/d1", {"task_id": "d1", "retrying": True}))
         self.assertEqual(self.ok("GET", "/api/v1/tasks/d1?wait=60")["attempt"], 4)
         self.refused(404, "POST", "/api/v1/tasks/nobody:retry")
+        self.assertEqual(self.ok("POST", "/api/tasks/d1/retry"),
+                         {"task_id": "d1", "retrying": True})
+        self.ok("GET", "/api/v1/tasks/d1?wait=60")
+        self.assertEqual(self.ok("POST", "/api/tasks/nobody/retry", status=404),
+                         {"error": "Task nobody not found"})
         self.ok("POST", "/api/v1/tasks", {"task": "add", "args": [1, 1], "id": "d2"},
                 prefer="wait=60")
         self.refused(409, "POST", "/api/v1/tasks/d2:retry")
+        self.assertEqual(self.ok("POST", "/api/tasks/d2/retry", status=400),
+                         {"error": "Task is not in a retryable state"})
 
 
 class Dead(HttpCase):
