@@ -153,7 +153,8 @@ static void put_limit(void *context, const fw_web_request *request, fw_web_answe
 
 static void delete_limit(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    static const char none[] = "{\"max_running\": 0, \"rate\": 0, \"burst\": 0}";
+    static const char none[] = "{\"max_running\": 0, \"rate\": 0, \"burst\": 0, "
+                               "\"key_max_running\": 0, \"key_rate\": 0, \"key_burst\": 0}";
     const fw_http_member named = {"task", fw_web_param(request, "task"), false};
     fw_http_manage(context, "limit_set", (fw_span){none, sizeof none - 1}, &named, 1, answer);
 }

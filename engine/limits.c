@@ -188,6 +188,9 @@ int fw_limit_set_keys(fw_engine *engine, uint32_t name, uint32_t max_running, do
                           .max_running = max_running,
                           .burst = burst,
                           .rate_per_s = rate_per_s};
+    /* Nothing is taken away where there is nothing. */
+    if (wish.limit && max_running == 0 && rate_per_s == 0 && !fw_limit_keyed(wish.limit))
+        return 0;
     int err = wish.limit ? make_keyed(limits, wish.limit) : -FW_ENOMEM;
     return err ? err : wish_for(engine, &wish);
 }
