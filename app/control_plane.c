@@ -59,6 +59,7 @@ static int build_engine(fw_control_plane *plane)
     if (rc < 0)
         return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.sections", error);
     plane->house.life.waits = !s->local;
+    plane->house.life.dedup_ns = s->dedup_ns;
     plane->house.life.unknown_hold_ns = s->unknown_hold_ns;
     plane->house.life.losses_max = (unsigned)s->losses_max;
     return 0;

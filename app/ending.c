@@ -373,10 +373,11 @@ static void answer_known(fw_lifecycle *life, fw_task *task)
 {
     char buffer[FW_UUID_TEXT];
     fw_cache_item item;
-    fw_result_view view = {.key = task->key,
-                           .id = fw_record_id(task, buffer),
-                           .status = FW_FAILURE,
-                           .error = literal("the result is no longer kept")};
+    fw_result_view view = {
+        .key = task->key,
+        .id = fw_record_id(task, buffer),
+        .status = FW_FAILURE,
+        .error = literal("expired: this id has ended, and its result is no longer kept")};
     fw_rcu_read_lock();
     if (fw_cache_get(life->cache, task->key, 0, false, &item) == FW_CACHE_FOUND)
         view = fw_view_of_item(&item);

@@ -115,6 +115,20 @@ static bool is_known(fw_lifecycle *life, const chunk *c, const fw_submission *s,
            item->attempt > s->retry_count;
 }
 
+/* The id has ended before: it is in the cache, or gone from there for not so long that it may run
+ * again. */
+static bool has_ended(fw_lifecycle *life, const chunk *c, const fw_submission *s)
+{
+    fw_cache_item item;
+    fw_cache_answer stored = fw_cache_get(life->cache, s->key, c->now_ns, true, &item);
+    if (FW_LIKELY(stored == FW_CACHE_UNKNOWN))
+        return false;
+    if (stored == FW_CACHE_FOUND)
+        return is_known(life, c, s, true, &item);
+    return life->dedup_ns > 0 && !c->again && s->reply.form != FW_REPLY_LEASE &&
+           fw_cache_gone_within(life->cache, s->key, c->now_ns, life->dedup_ns);
+}
+
 /* One request. The caller is in a read section. */
 fw_fate fw_intake_admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare,
                         const fw_wishes *wishes)
@@ -158,7 +172,7 @@ fw_fate fw_intake_admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare,
         fw_cpu_relax(); /* its end is stored nowhere and its id free in a moment */
     }
     c->tasks[i] = task;
-    if (is_known(life, c, s, true, &item)) {
+    if (has_ended(life, c, s)) {
         fw_record_of(task)->known = 1;
         return FATE_KNOWN;
     }

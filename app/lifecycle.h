@@ -34,6 +34,7 @@ typedef struct fw_lifecycle {
     unsigned threads;
     bool waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
+    int64_t dedup_ns;                      /* an id is not run again so soon; 0: is */
     int64_t unknown_hold_ns;               /* see app/unknown.h; 0: for ever */
     unsigned losses_max;                   /* see loss-note in app/work.c */
     fw_dead *dead;                         /* NULL: a subworker keeps none */

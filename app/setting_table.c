@@ -75,6 +75,10 @@ const fw_setting fw_setting_table[] = {
     {"unknown-hold", "5m", &fw_kind_duration, AT(unknown_hold_ns), 0, S_(31536000),
      .allowed = "a time, 0 (without a limit) to 365d",
      .meaning = "With --no-local: how long tasks wait whose name no subworker has told yet."},
+    {"dedup-window", "10m", &fw_kind_duration, AT(dedup_ns), 0, S_(86400),
+     .allowed = "a time, 0 (off) to 1d",
+     .meaning = "An id whose result is not kept any more is not run again so soon after its last "
+                "use; as many are remembered as results are kept, 65536 at most."},
     {"tz", "local", &fw_kind_text, AT(tz), .allowed = "local, UTC, or a name such as Europe/Berlin",
      .meaning = "Zone of schedules that name none (docs/SCHEDULES.md)."},
     {"overlap", "skip", &fw_kind_choice, AT(overlap),

@@ -57,7 +57,7 @@ typedef struct fw_settings {
     int64_t losses_max, transport; /* fw_transport */
     int64_t isolate;               /* fw_isolate */
     int64_t privileged_exec;
-    int64_t task_timeout_ns, shutdown_timeout_ns, hold_ns, unknown_hold_ns;
+    int64_t task_timeout_ns, shutdown_timeout_ns, hold_ns, unknown_hold_ns, dedup_ns;
     char *tz;                              /* of schedules */
     int64_t overlap, catchup, cron_compat; /* fw_overlap, fw_catchup, fw_cron_style */
     int64_t serialization_format_choice;   /* one word today; anything else is refused */

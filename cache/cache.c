@@ -258,6 +258,17 @@ fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool p
     return expired ? FW_CACHE_EXPIRED : FW_CACHE_UNKNOWN;
 }
 
+bool fw_cache_gone_within(fw_cache *cache, fw_key key, int64_t now_ns, int64_t window_ns)
+{
+    uint64_t hash = fw_hash(key);
+    const fw_shard *shard = shard_of(cache, hash);
+    fw_entry *entry = fw_shard_find(shard, hash, key);
+    /* Relaxed: any of its times will do. */
+    if (entry && now_ns - (int64_t)(fw_load_relaxed(&entry->mark) / 2) <= window_ns)
+        return true;
+    return fw_departed_within(&shard->departed, hash, now_ns, window_ns);
+}
+
 void fw_cache_prefetch(const fw_cache *cache, fw_key key)
 {
     uint64_t hash = fw_hash(key);

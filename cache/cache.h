@@ -51,6 +51,9 @@ int fw_cache_put(fw_cache *cache, const fw_cache_item *item, int64_t ttl_ns, int
  * Any thread, no lock. */
 fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool peek,
                              fw_cache_item *out);
+/* After EXPIRED: whether the key was last used so recently, as far as it is remembered (up to 12
+ * days). Inside a read section. Any thread, no lock. */
+bool fw_cache_gone_within(fw_cache *cache, fw_key key, int64_t now_ns, int64_t window_ns);
 /* Starts loading what get and put of this key will touch. Any thread. */
 void fw_cache_prefetch(const fw_cache *cache, fw_key key);
 bool fw_cache_remove(fw_cache *cache, fw_key key);

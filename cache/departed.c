@@ -33,10 +33,27 @@ size_t fw_departed_bytes(const fw_departed *departed)
 bool fw_departed_has(const fw_departed *departed, uint64_t hash)
 {
     fw_departed_set *set = fw_departed_set_of(departed, hash);
-    uint32_t print = fw_departed_print(hash);
+    uint64_t print = fw_departed_print(hash);
     bool has = false;
     /* Relaxed: the look into the table that missed came first and acquired. */
     for (unsigned i = 0; i < FW_DEPARTED_WAYS; i++)
-        has |= fw_load_relaxed(&set->prints[i]) == print;
+        has |= (fw_load_relaxed(&set->prints[i]) ^ print) >> FW_DEPARTED_TIME_BITS == 0;
     return has;
+}
+
+bool fw_departed_within(const fw_departed *departed, uint64_t hash, int64_t now_ns,
+                        int64_t window_ns)
+{
+    const uint64_t mask = (1u << FW_DEPARTED_TIME_BITS) - 1;
+    fw_departed_set *set = fw_departed_set_of(departed, hash);
+    uint64_t print = fw_departed_print(hash), now = fw_departed_time(now_ns);
+    bool within = false;
+    /* Relaxed: as above. */
+    for (unsigned i = 0; i < FW_DEPARTED_WAYS; i++) {
+        uint64_t one = fw_load_relaxed(&set->prints[i]);
+        uint64_t ago_s = (now - (one & mask)) & mask;
+        within |= (one ^ print) >> FW_DEPARTED_TIME_BITS == 0 &&
+                  ago_s <= (uint64_t)window_ns / 1000000000u;
+    }
+    return within;
 }

@@ -117,7 +117,8 @@ static inline fw_entry *unlink_entry(fw_shard *shard, uint32_t index)
 {
     fw_entry *entry = fw_node_entry(&shard->nodes, index);
     uint64_t hash = fw_hash(entry->key);
-    fw_departed_add(&shard->departed, hash);
+    /* Relaxed: readers move it, and any of the times will do. */
+    fw_departed_add(&shard->departed, hash, (int64_t)(fw_load_relaxed(&entry->mark) / 2));
     fw_table_remove(fw_shard_table(shard), shard->nodes.at[index].place, hash);
     if (FW_UNLIKELY(fw_shard_stands_in_next(shard, index)))
         fw_table_remove(shard->next, shard->next_places[index], hash);

@@ -527,6 +527,27 @@ class Expires(Composition):
         self.assertIn(self.end(in_time)["status"], ("success", "failure"))
 
 
+class Window(Composition):
+    flags = ("--result-cache-size", "100")
+
+    def test_what_has_ended_lately_does_not_run_again(self):
+        first, = self.accept(task("sha256", "once"))
+        self.end(first)
+        # Others drive its result out.
+        self.command("submit", "--stdin", "--non-blocking", "-q", text="".join(
+            json.dumps({"task": "add", "args": [i, 1]}) + "\n" for i in range(120)))
+        runs = 'fastworker_tasks_started_total{task="sha256",priority="normal"}'
+        wait_until(lambda: self.command("status", first).returncode == UNKNOWN, "its result gone")
+        answer = self.tasks.ask(task("sha256", "once", task_id=first))
+        self.assertEqual(answer["status"], "failure")
+        self.assertIn("expired", answer["error"])
+        self.assertEqual(self.metric(runs), 1)
+        after, = self.accept(task("echo", 1, options={"after": [first], "on_failure": "fail"}))
+        self.assertIn("no longer kept", self.end(after)["error"])
+        after, = self.accept(task("echo", 1, options={"after": [first], "on_failure": "run"}))
+        self.assertEqual(self.end(after)["result"], 1)
+
+
 class Stop(Composition):
     def test_waiting_tasks_end_at_the_end(self):
         slow, held, last = fresh(), fresh(), fresh()

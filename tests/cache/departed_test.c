@@ -5,7 +5,7 @@
 #include "cache/departed.h"
 #include "cache/hash.h"
 
-enum { ROOM = 15 * 64 };
+enum { ROOM = 7 * 256 };
 
 static void the_latest_are_remembered(void **state)
 {
@@ -13,10 +13,9 @@ static void the_latest_are_remembered(void **state)
     fw_departed departed;
     assert_true(fw_departed_init(&departed, ROOM));
     for (uint64_t i = 0; i < 100000; i++) {
-        fw_departed_add(&departed, fw_hash(key_of(i)));
+        fw_departed_add(&departed, fw_hash(key_of(i)), 0);
         assert_true(fw_departed_has(&departed, fw_hash(key_of(i))));
-        /* A set holds 15; five older ones of the same set would be a rare thing among the last 64.
-         */
+        /* A set holds 7; that many younger ones of the same set would be a rare thing among 64. */
         if (i >= 64 && i % 64 == 0) {
             unsigned remembered = 0;
             for (uint64_t j = i - 64; j < i; j++)
@@ -37,11 +36,31 @@ static void strangers_are_not_taken_for_departed(void **state)
     fw_departed departed;
     assert_true(fw_departed_init(&departed, ROOM));
     for (uint64_t i = 0; i < ROOM; i++)
-        fw_departed_add(&departed, fw_hash(key_of(i)));
+        fw_departed_add(&departed, fw_hash(key_of(i)), 0);
     unsigned wrong = 0;
     for (uint64_t i = ROOM; i < 1000000; i++)
         wrong += fw_departed_has(&departed, fw_hash(key_of(i)));
-    assert_true(wrong <= 2);
+    assert_int_equal(wrong, 0);
+    fw_departed_fini(&departed);
+}
+
+static void the_last_use_is_remembered(void **state)
+{
+    (void)state;
+    enum { S = 1000000000 };
+    fw_departed departed;
+    const int64_t wrap_s = 1 << FW_DEPARTED_TIME_BITS;
+    assert_true(fw_departed_init(&departed, ROOM));
+    for (uint64_t i = 0; i < 100; i++)
+        fw_departed_add(&departed, fw_hash(key_of(i)), (wrap_s - 50 + (int64_t)i) * S);
+    for (uint64_t i = 0; i < 100; i++) {
+        int64_t used_s = wrap_s - 50 + (int64_t)i;
+        uint64_t hash = fw_hash(key_of(i));
+        assert_true(fw_departed_within(&departed, hash, used_s * S, 0));
+        assert_true(fw_departed_within(&departed, hash, (used_s + 600) * S, INT64_C(600) * S));
+        assert_false(fw_departed_within(&departed, hash, (used_s + 601) * S, INT64_C(600) * S));
+    }
+    assert_false(fw_departed_within(&departed, fw_hash(key_of(100)), 0, INT64_C(600) * S));
     fw_departed_fini(&departed);
 }
 
@@ -76,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_latest_are_remembered),
         cmocka_unit_test(strangers_are_not_taken_for_departed),
+        cmocka_unit_test(the_last_use_is_remembered),
         cmocka_unit_test(hashes_spread),
     };
     return cmocka_run_group_tests(tests, draw_secret, NULL);
