@@ -15,7 +15,7 @@ import urllib.request
 import uuid
 
 from control_plane_test import Case, Peer
-from plane import LONG, PROGRAM, SAMPLES, free_block, main, wait_until
+from plane import LONG, PROGRAM, SAMPLES, main, wait_until
 
 DISCOVERY_AFTER_BASE = 6  # as control_plane_test.Plane has it
 
@@ -147,7 +147,7 @@ class Events(Case):
         self.addCleanup(log.close)
         worker = subprocess.Popen(
             [PROGRAM, "subworker", "--worker-id", "sw1", "--control-plane-address", plane.base,
-             "--base-address", f"tcp://127.0.0.1:{free_block(4)}", "--task-modules", SAMPLES],
+             "--task-modules", SAMPLES],
             stdout=log, stderr=log)
         self.addCleanup(worker.wait)
         self.addCleanup(worker.kill)
@@ -164,7 +164,7 @@ class Events(Case):
         self.addCleanup(log.close)
         worker = subprocess.Popen(
             [PROGRAM, "subworker", "--worker-id", "far", "--control-plane-address", plane.base,
-             "--base-address", f"tcp://127.0.0.1:{free_block(4)}", "--task-modules", SAMPLES],
+             "--task-modules", SAMPLES],
             stdout=log, stderr=log)
         self.addCleanup(worker.wait)
         self.addCleanup(worker.kill)
