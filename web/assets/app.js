@@ -108,7 +108,8 @@ function onKey(event) {
   else if (event.key === "/") {
     event.preventDefault();
     if (route()[0] !== tasks) location.hash = "#/tasks";
-    requestAnimationFrame(() => byId("search")?.focus());
+    show();
+    byId("search").focus();
   }
   afterG = event.key === "g" ? event.timeStamp : 0;
 }

@@ -33,6 +33,10 @@ export function panel(title, {id, tools, note} = {}, ...children) {
 
 export const badge = (word) => h("span.badge", {"data-word": word}, word);
 
+// The head of a column; one without a title says what it is to those who cannot see it.
+export const columnHead = (text, kind = "", unseen = "Actions") =>
+  h("th", {scope: "col", className: kind}, text || h("span.away", null, unseen));
+
 // A row of buttons of which one is pressed. choices: [[value, label], ...]
 export function choice(label, choices, value, onchange) {
   const group = h("div.choice", {role: "group", "aria-label": label});

@@ -1,7 +1,7 @@
 // A table whose rows stay: a row that did not change is not touched, so that focus, selection and
 // the reader's place in it stay too. Arrow keys and j, k move between rows; a row's buttons are
 // reached by Tab, or by their letters.
-import {h} from "./dom.js";
+import {columnHead, h} from "./dom.js";
 
 // columns: [{title, cell: (row) => text or node, kind, fixed}]; fixed: made once for each row.
 export function table({label, columns, key, open, empty = "Nothing here.", selection}) {
@@ -13,9 +13,9 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
       selection.changed();
     }});
   const head = h("tr", null, selection && h("th.tick", {scope: "col"}, all),
-    columns.map((column) => h("th", {scope: "col", className: column.kind ?? ""}, column.title)));
+    columns.map((column) => columnHead(column.title, column.kind)));
   const note = h("p.empty", {hidden: true}, empty);
-  const element = h("div.table-box", {tabIndex: 0, role: "region", "aria-label": label},
+  const element = h("div.table-box", {tabIndex: 0, role: "group", "aria-label": label},
     h("table.rows", null, h("thead", null, head), body), note);
   const rows = new Map(); // key -> {tr, cells, texts, row, tick}
   let current = null;

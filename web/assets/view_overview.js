@@ -1,6 +1,6 @@
 // What goes on: throughput, latency, queues, threads, and what urgent tasks waited behind.
 import {sparkline, timeChart} from "./charts.js";
-import {badge, choice, h, panel, setText} from "./dom.js";
+import {badge, choice, columnHead, h, panel, setText} from "./dom.js";
 import {age, ago, count, duration, PRIORITIES, short} from "./format.js";
 import {heatMap, threadStrip} from "./heatmap.js";
 import {addUp, live, on, quantile} from "./live.js";
@@ -70,12 +70,13 @@ function queueRows() {
       h("th", {scope: "row"}, h("a", {href: "#/queues"}, level)), depth,
       h("td.grow", null, h("span.track", null, bar)), oldest, p50, p99, state)}];
   }));
+  const heads = [["Priority"], ["Waiting", "number"], ["", "", "Share"], ["Oldest", "number"],
+    ["p50 wait", "number"], ["p99 wait", "number"], ["", "", "State"]]
+    .map((head) => columnHead(...head));
   return {
-    element: h("div.table-box", {tabIndex: 0, role: "region", "aria-label": "Queues"},
+    element: h("div.table-box", {tabIndex: 0, role: "group", "aria-label": "Queues"},
       h("table.compact", null,
-        h("thead", null, h("tr", null, ["Priority", "Waiting", "", "Oldest", "p50 wait", "p99 wait",
-          ""].map((t, i) => h("th", {scope: "col", className: "01 3 4 5".includes(i) && i > 0
-          ? "number" : ""}, t)))),
+        h("thead", null, h("tr", null, heads)),
         h("tbody", null, Object.values(rows).map((row) => row.element)))),
     set(stats) {
       const most = Math.max(1, ...PRIORITIES.map((level) => stats.queues[level].depth));
@@ -133,7 +134,7 @@ function inversions() {
   const body = h("tbody"), worst = h("p.note"), calm = h("p.empty");
   const heads = ["Waited", "Behind", "Times", "Mean wait"].map((text, i) =>
     h("th", {scope: "col", className: i > 1 ? "number" : ""}, text));
-  const box = h("div.table-box", {tabIndex: 0, role: "region", "aria-label": "Waited behind"},
+  const box = h("div.table-box", {tabIndex: 0, role: "group", "aria-label": "Waited behind"},
     h("table.compact", null, h("thead", null, h("tr", null, heads)), body));
   return {
     element: h("div", null, calm, box, worst),
