@@ -202,10 +202,10 @@ static void write_queues(fw_buffer *out, pair whole)
         fw_span text = text_of(queue.now, "priority", name);
         double waiting = number(queue.now, "waiting");
         double oldest = number(queue.now, "oldest_seconds");
-        fw_buffer_format(out, "%-9.*s %8s %8s %7s %7s/s", (int)text.len, text.ptr,
-                         short_number(waiting, a), waiting > 0 ? short_time(oldest, b) : "-",
-                         short_number(number(queue.now, "held"), c),
-                         short_number(rate(queue, "ran"), d));
+        fw_buffer_format(
+            out, "%-9.*s %8s %8s %7s %7s/s", (int)text.len, text.ptr, short_number(waiting, a),
+            waiting > 0 && oldest > 0 ? short_time(oldest, b) : "-",
+            short_number(number(queue.now, "held"), c), short_number(rate(queue, "ran"), d));
         fw_buffer_format(out, " %9s %9s %9s%s\n", quantile(queue, "waits", 0.5, a),
                          quantile(queue, "waits", 0.99, b), quantile(queue, "runs", 0.5, c),
                          is_true(queue.now, "paused") ? "  paused" : "");
