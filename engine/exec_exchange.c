@@ -25,6 +25,9 @@ enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 40, READ_MAX = 64 << 10, PIPE_LEFT_MAX 
 enum { LOG_LINES = 200 };
 static const int64_t log_window_ns = 10 * FW_NS_PER_S;
 static const int64_t near_ns = 50 * FW_NS_PER_MS;
+/* margin-note: the engine sets the flag at the deadline, and tells who asked that the time was
+ * over. A process that is told earlier may be gone before that, and its end would be the answer. */
+static const int64_t margin_ns = 100 * FW_NS_PER_MS;
 
 static void shut(int *fd)
 {
@@ -210,15 +213,16 @@ static void write_in(fw_exec_exchange *x)
 
 /* --- time --- */
 
-/* Tells the process when its time is over. Milliseconds until something has to be looked at again;
- * 0: it has had its grace. */
+/* Tells the process when its time is over; see margin-note. Milliseconds until something has to be
+ * looked at again; 0: it has had its grace. */
 static int mind_the_time(fw_exec_exchange *x)
 {
     const fw_call_input *input = x->input;
     int64_t now_ns = fw_now_ns(), until_ns = x->kill_ns;
     if (x->kill_ns == 0) {
         x->cancelled = input->cancelled && input->cancelled(input->cancelled_context);
-        bool late = input->deadline_ns != 0 && now_ns >= input->deadline_ns;
+        bool due = input->deadline_ns != 0 && now_ns >= input->deadline_ns;
+        bool late = due && now_ns >= input->deadline_ns + margin_ns;
         if (x->cancelled || late) {
             /* The flag is also set when the deadline has passed, by a clock read earlier. */
             x->cancelled = input->deadline_ns == 0 || now_ns < input->deadline_ns - near_ns;
@@ -226,6 +230,10 @@ static int mind_the_time(fw_exec_exchange *x)
             until_ns = x->kill_ns = now_ns + x->task->plan.grace_ns;
         } else {
             until_ns = input->deadline_ns ? input->deadline_ns : INT64_MAX;
+            if (due) {
+                until_ns += margin_ns;
+                x->look_ms = 1;
+            }
         }
     }
     int64_t left_ns = until_ns - now_ns;
