@@ -24,9 +24,10 @@ fw_task *fw_engine_admit(fw_engine *engine, fw_task *task, bool scheduled)
 {
     FW_ASSERT(task->level < FW_LEVELS);
     FW_DEBUG_ASSERT(fw_engine_of(task) == engine);
+    /* Relaxed: the index publishes it. Whoever had earlier runs elsewhere counts on. */
+    if (fw_load_relaxed(&task->attempt) == 0)
+        fw_store_relaxed(&task->attempt, 1);
     fw_task_init(task, scheduled ? FW_SCHEDULED : FW_QUEUED);
-    /* Relaxed: the index publishes it. */
-    fw_store_relaxed(&task->attempt, 1);
     fw_task *other = fw_index_insert(&engine->index, task);
     if (FW_UNLIKELY(other != task)) {
         fw_counters_add(&engine->counters, FW_COUNT_DUPLICATE, 1);

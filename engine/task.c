@@ -55,9 +55,13 @@ static bool change(fw_task *task, uint32_t *word, uint32_t next)
 
 void fw_task_init(fw_task *task, fw_state to)
 {
-    /* Relaxed: nobody else sees the task yet; the index publishes it. */
-    fw_store_relaxed(&task->word,
-                     fw_word_step(FW_PENDING | FW_TASK_REFERENCES * FW_WORD_REFERENCE, to));
+    /* Relaxed: nobody else sees the task yet; the index publishes it. The run goes by the attempt
+     * (fw_engine_complete_attempt). */
+    unsigned attempt = fw_load_relaxed(&task->attempt);
+    unsigned run = attempt > 0 ? (attempt - 1) % FW_RUNS : 0;
+    fw_store_relaxed(&task->word, fw_word_step(FW_PENDING | run << FW_WORD_RUN_SHIFT |
+                                                   FW_TASK_REFERENCES * FW_WORD_REFERENCE,
+                                               to));
 }
 
 bool fw_task_move(fw_task *task, fw_state to)
@@ -150,8 +154,8 @@ fw_duty fw_task_withdraw(fw_task *task, fw_state to, fw_state *from)
         *from = state_of(word);
         if (fw_state_is_terminal(*from) || *from == FW_RUNNING)
             return FW_DUTY_DROP;
-        next = to == FW_CANCELLED ? fw_word_step(word, to)
-                                  : fw_word_end(step_to_running(word), false);
+        next =
+            to == FW_CANCELLED ? fw_word_step(word, to) : fw_word_end(step_to_running(word), false);
     } while (!change(task, &word, next));
     return FW_DUTY_END_UNRUN;
 }
