@@ -177,6 +177,19 @@ static int process_id(fw_call *c)
     return fw_ret_int(c, getpid());
 }
 
+/* A line in the file, and then never an end: deaf to its deadline and to every cancel. */
+static int loop(fw_call *c)
+{
+    const char *path, *text;
+    int rc = fw_args(c, "ss", "path", &path, "text", &text);
+    if (rc == 0)
+        rc = append_line(c, path, '+', text);
+    if (rc < 0)
+        return rc;
+    for (;;)
+        poll(NULL, 0, 1000);
+}
+
 /* A text of so many bytes. */
 static int fill(fw_call *c)
 {
@@ -208,6 +221,7 @@ static const fw_task_def tasks[] = {
     FW_TASK("fail_with", fail_with, .doc = "Fails with this text."),
     FW_TASK("flaky", flaky, .doc = "Fails a number of times."),
     FW_TASK("kill_process", kill_process, .doc = "Ends its process."),
+    FW_TASK("loop", loop, .flags = FW_F_BLOCKING, .doc = "Never ends."),
     FW_TASK("fill", fill, .doc = "Returns a text of so many bytes."),
     FW_TASK("process_id", process_id, .doc = "The process that runs it."),
     FW_TASK("time_left", time_left, .doc = "Milliseconds to its deadline."),

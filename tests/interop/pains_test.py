@@ -133,5 +133,56 @@ class Reloads(Case):
         self.assertIn("9 3 * * *", listed.stdout)
 
 
+class Endless(Case):
+    """11: a time limit is kept whatever the task does."""
+
+    def test_pain_11_one_that_loops_for_ever_is_answered_in_time(self):
+        """On a thread, which cannot be ended: its caller is told, and the others go on."""
+        cp = self.plane("--concurrency", "2", "--threads", "2")
+        stuck = task("loop", self.path("log"), "stuck", timeout=1)
+        asked = cp.begin(stuck)
+        self.wait_marks("+stuck")
+        self.assert_failure(asked.answer(), "Task timed out after 1.0s")
+        others = [task("mark", self.path("others"), f"o{i}") for i in range(500)]
+        submit_all(cp, others)
+        for message in others:
+            self.assertEqual(cp.finished(message["id"])["status"], "success")
+        self.assert_failure(cp.finished(stuck["id"]), "Task timed out after 1.0s")
+        self.assertEqual(self.marks().count("+stuck"), 1)
+
+    def test_pain_11_in_a_process_of_its_own_its_slot_comes_back(self):
+        """One slot only: all others need it."""
+        cp = self.plane("--concurrency", "1", "--threads", "1", "--isolate", "all")
+        asked = [cp.begin(task("loop", self.path("log"), f"stuck{i}", timeout=0.5))
+                 for i in range(2)]
+        behind = cp.begin(task("give_back", 7))
+        for request in asked:
+            self.assert_failure(request.answer(), "Task timed out after 0.5s")
+        self.assert_success(behind.answer(), 7)
+
+
+class Limited(Case):
+    """12: a limit of one name stands in nobody else's way."""
+
+    def test_pain_12_a_free_one_passes_a_thousand_limited_ones(self):
+        cp = self.plane("--concurrency", "16", "--threads", "16")
+        done = self.run_program("limits", "set", "hold", "--max-running", 8,
+                                "--control-plane-address", cp.address(0))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        limited = [self.hold(f"l{i}", priority="high") for i in range(1000)]
+        submit_all(cp, limited)
+        wait_until(lambda: len(self.marks()) == 8, "eight run")
+        self.assert_success(cp.run("give_back", 7, priority="low"), 7)
+        self.assertEqual(len(self.marks()), 8)
+        self.open_gate()
+        for message in limited:
+            self.assertEqual(cp.finished(message["id"])["status"], "success")
+        running = most = 0
+        for line in self.marks():
+            running += 1 if line[0] == "+" else -1
+            most = max(most, running)
+        self.assertEqual((most, running, len(self.marks())), (8, 0, 2000))
+
+
 if __name__ == "__main__":
     harness.main()
