@@ -46,6 +46,20 @@ class Documents(unittest.TestCase):
             self.assertTrue(name in documented or re.search(r"`_[a-z_]*" + tail + "`", documented),
                             f"docs/METRICS.md lacks {name}")
 
+    def test_pains_name_tests_that_are_there(self):
+        rows = re.findall(r"^\| (\d+) \|.*\|([^|]*)\|$", read("docs/PAINS.md"), flags=re.M)
+        self.assertEqual([int(number) for number, _ in rows], list(range(1, 26)))
+        for number, cell in rows:
+            told = re.findall(r"`([^`]*)`", cell)
+            self.assertTrue(told or "not yet" in cell, f"pain {number} names no test")
+            for one in told:
+                file, _, name = one.partition(": ")
+                # What defines a test: in Python, in C, and in the browser's tests.
+                form = {"py": rf"\bdef {re.escape(name)}\(", "mjs": rf'\btest\("{re.escape(name)}"',
+                        "c": rf"^\w[\w *]*\b{re.escape(name)}\("}[file.rpartition(".")[2]]
+                self.assertTrue(re.search(form, read(file), flags=re.M),
+                                f"pain {number}: {file} has no {name}")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)
