@@ -71,9 +71,9 @@ void fw_compose_ended(fw_lifecycle *life, fw_task *task);
 
 /* The ids of a batch, and those that others stand for. */
 typedef struct fw_batch fw_batch;
-/* Whether all options of a batch can be served: NULL if not, and error says why. In a read section.
- */
-fw_batch *fw_batch_open(fw_lifecycle *life, const fw_submission *items, size_t count,
+/* Whether all options of a batch can be served: NULL if not, and error says why; *rc is -FW_EINVAL,
+ * or -FW_EFULL if it may be sent again later. In a read section. */
+fw_batch *fw_batch_open(fw_lifecycle *life, const fw_submission *items, size_t count, int *rc,
                         char error[FW_TASK_OPTIONS_ERROR]);
 void fw_batch_close(fw_batch *batch);
 /* A member is not run: the task that has its unique key stands for it. */

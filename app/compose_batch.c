@@ -38,6 +38,7 @@ struct fw_batch {
     size_t edge_count, edge_capacity;
     stand_in *stand_ins;
     size_t stand_in_count;
+    int rc; /* why it is refused */
 };
 
 static int by_key(const void *a, const void *b)
@@ -56,8 +57,9 @@ static member *find(const fw_batch *batch, fw_key key)
     return bsearch(&wanted, batch->members, batch->member_count, sizeof(member), by_key);
 }
 
-static bool out_of_memory(char *error)
+static bool out_of_memory(fw_batch *batch, char *error)
 {
+    batch->rc = -FW_EFULL;
     snprintf(error, FW_TASK_OPTIONS_ERROR, "no memory for the batch, try again later");
     return false;
 }
@@ -86,6 +88,7 @@ static bool take_keys_of(fw_lifecycle *life, fw_batch *batch, const fw_submissio
         return false;
     const char *full = life->compose ? fw_compose_refusal(life, &options, 1) : NULL;
     if (full) {
+        batch->rc = -FW_EFULL;
         snprintf(error, FW_TASK_OPTIONS_ERROR, "%s, try again later", full);
         return false;
     }
@@ -102,7 +105,7 @@ static bool take_keys(fw_lifecycle *life, fw_batch *batch, char *error)
     size_t kept = 0;
     batch->members = calloc(3 * batch->count + 1, sizeof(member));
     if (!batch->members)
-        return out_of_memory(error);
+        return out_of_memory(batch, error);
     for (size_t i = 0; i < batch->count; i++)
         if (!take_keys_of(life, batch, &batch->items[i], error))
             return false;
@@ -120,7 +123,7 @@ static bool add_edge(fw_batch *batch, member *before, member *follower, char *er
         size_t capacity = batch->edge_capacity ? 2 * batch->edge_capacity : 64;
         edge *edges = realloc(batch->edges, capacity * sizeof *edges);
         if (!edges)
-            return out_of_memory(error);
+            return out_of_memory(batch, error);
         batch->edges = edges;
         batch->edge_capacity = capacity;
     }
@@ -186,7 +189,7 @@ static bool has_no_circle(fw_batch *batch, char *error)
 {
     size_t *free_ones = calloc(batch->member_count, sizeof *free_ones), count = 0, done = 0;
     if (!free_ones)
-        return out_of_memory(error);
+        return out_of_memory(batch, error);
     for (size_t i = 0; i < batch->member_count; i++)
         if (batch->members[i].missing == 0)
             free_ones[count++] = i;
@@ -205,16 +208,16 @@ static bool has_no_circle(fw_batch *batch, char *error)
     return false;
 }
 
-fw_batch *fw_batch_open(fw_lifecycle *life, const fw_submission *items, size_t count,
+fw_batch *fw_batch_open(fw_lifecycle *life, const fw_submission *items, size_t count, int *rc,
                         char error[FW_TASK_OPTIONS_ERROR])
 {
-    fw_batch *batch = calloc(1, sizeof *batch);
+    fw_batch *batch = calloc(1, sizeof *batch), none;
     if (!batch) {
-        (void)out_of_memory(error);
+        (void)out_of_memory(&none, error);
+        *rc = none.rc;
         return NULL;
     }
-    batch->items = items;
-    batch->count = count;
+    *batch = (fw_batch){.items = items, .count = count, .rc = -FW_EINVAL};
     bool good = take_keys(life, batch, error);
     for (size_t i = 0; good && i < count; i++)
         good = take_edges(life, batch, &items[i], error);
@@ -222,6 +225,7 @@ fw_batch *fw_batch_open(fw_lifecycle *life, const fw_submission *items, size_t c
         good = has_no_circle(batch, error);
     if (good)
         return batch;
+    *rc = batch->rc;
     fw_batch_close(batch);
     return NULL;
 }

@@ -375,7 +375,7 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
     bool composed = fw_intake_is_composed(items, count);
     fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
     if (!ids) {
-        fw_net_answer_batch(life->net, reply, NULL, 0, fw_full_text(life, error));
+        fw_net_answer_batch(life->net, reply, NULL, 0, FW_EFULL, fw_full_text(life, error));
         return;
     }
     for (size_t i = 0; i < count; i++)
@@ -383,9 +383,9 @@ void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t
     int rc = composed ? fw_intake_composed(life, items, count, reply, error)
                       : fw_lifecycle_submit_all(life, items, count, error);
     if (rc < 0)
-        fw_net_answer_batch(life->net, reply, NULL, 0, error);
+        fw_net_answer_batch(life->net, reply, NULL, 0, -rc, error);
     else if (!composed)
-        fw_net_answer_batch(life->net, reply, ids, count, NULL);
+        fw_net_answer_batch(life->net, reply, ids, count, 0, NULL);
     free(ids);
 }
 

@@ -408,7 +408,7 @@ static void tell(work *w, const fw_reply_to *reply)
         others |= w->ids[i].ptr != w->items[i].id.ptr;
     }
     if (reply->form != FW_REPLY_FRAME || !others) {
-        fw_net_answer_batch(w->life->net, reply, w->ids, w->count, NULL);
+        fw_net_answer_batch(w->life->net, reply, w->ids, w->count, 0, NULL);
         return;
     }
     for (size_t i = 0; i < w->count; i++) {
@@ -438,10 +438,10 @@ int fw_intake_composed(fw_lifecycle *life, const fw_submission *items, size_t co
     int rc = 0;
     work w = {.life = life, .items = items, .count = count};
     fw_rcu_read_lock();
-    w.batch = fw_batch_open(life, items, count, error);
+    w.batch = fw_batch_open(life, items, count, &rc, error);
     fw_rcu_read_unlock();
     if (!w.batch) {
-        rc = -FW_EINVAL;
+        FW_ASSERT(rc < 0);
     } else if (!reserve(&w)) {
         rc = -FW_EFULL;
         (void)fw_full_text(life, error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/commands/moment.h"
+#include "app/commands/suggest.h"
 #include "app/names.h"
 #include "base/clock.h"
 
@@ -87,6 +88,18 @@ static bool read_task(const reading *r, const char *name, fw_json value)
 {
     return read_text(r, value, 1, FW_NAME_MAX, &r->out->name) ||
            wrong(r, name, "a name of 1 to 255 bytes is wanted");
+}
+
+/* What the answers call it. */
+static bool read_name(const reading *r, const char *name, fw_json value)
+{
+    fw_span before = r->out->name, now;
+    if (!read_task(r, name, value))
+        return false;
+    now = r->out->name;
+    return before.len == 0 ||
+           (before.len == now.len && memcmp(before.ptr, now.ptr, now.len) == 0) ||
+           wrong(r, name, "task and name are the same, and these two differ");
 }
 
 static bool read_args(const reading *r, const char *name, fw_json value)
@@ -200,7 +213,8 @@ static const struct {
     const char *name;
     bool (*read)(const reading *r, const char *name, fw_json value);
 } members[] = {
-    {"task", read_task},
+    {"task", read_name},
+    {"name", read_name},
     {"args", read_args},
     {"kwargs", read_kwargs},
     {"id", read_id},
@@ -220,12 +234,19 @@ enum { MEMBERS = sizeof members / sizeof members[0] };
 
 static bool read_member(const reading *r, fw_span key, fw_json value)
 {
-    char name[FW_SUBMISSION_FIELD];
+    char name[FW_SUBMISSION_FIELD], hint[64];
+    const char *names[MEMBERS];
     for (size_t i = 0; i < MEMBERS; i++)
         if (fw_json_key_is(key, members[i].name))
-            return value.type == FW_JSON_NULL || members[i].read(r, members[i].name, value);
+            return (value.type == FW_JSON_NULL && members[i].read != read_name) ||
+                   members[i].read(r, members[i].name, value);
     snprintf(name, sizeof name, "%.*s", (int)(key.len < 30 ? key.len : 30), key.ptr);
-    return wrong(r, name, "no such member is known");
+    for (size_t i = 0; i < MEMBERS; i++)
+        names[i] = members[i].name;
+    const char *near = fw_suggest(name, names, MEMBERS);
+    snprintf(hint, sizeof hint, "no such member is known%s%s%s", near ? ", did you mean '" : "",
+             near ? near : "", near ? "'?" : "");
+    return wrong(r, name, hint);
 }
 
 static void make_id(const reading *r)

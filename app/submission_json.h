@@ -5,7 +5,8 @@
  *    "max_retries": 3, "retry_delay": 60, "retry_backoff": 2, "retry_backoff_max": 3600,
  *    "callback": {"address": "tcp://...", "data": {}}, "options": {}}
  *
- * Strict: a member that nobody knows is an error, because a misspelt one would silently be lost.
+ * "name", as answers call it, is the same as "task". Strict: a member that nobody knows is an
+ * error, because a misspelt one would silently be lost.
  * args, kwargs, options and the callback's data stay the text that they are. Pure.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_APP_SUBMISSION_JSON_H

@@ -259,7 +259,7 @@ static void accept_items(fw_gather *gather, const fw_reply_to *reply, const fw_s
 }
 
 void fw_net_answer_batch(fw_net *net, const fw_reply_to *reply, const fw_span *ids, size_t count,
-                         const char *error)
+                         int err, const char *error)
 {
     fw_gather *gather = gather_for(net, reply);
     if (!gather)
@@ -271,7 +271,7 @@ void fw_net_answer_batch(fw_net *net, const fw_reply_to *reply, const fw_span *i
     } else if (error) {
         fw_reply_to first = *reply;
         first.item = 0;
-        fw_net_refuse_items(net, &first, reply->item, FW_EFULL, error);
+        fw_net_refuse_items(net, &first, reply->item, err, error);
     } else {
         accept_items(gather, reply, ids, count);
     }

@@ -93,8 +93,9 @@ void fw_net_answer_result(fw_net *net, const fw_reply_to *reply, const fw_result
 void fw_net_answer_accepted(fw_net *net, const fw_reply_to *reply, const fw_result_view *state);
 void fw_net_answer_refusal(fw_net *net, const fw_reply_to *reply, fw_span id, fw_refusal reason,
                            const char *text);
+/* error NULL: all are in; otherwise none is, and err (FW_E...) says why. */
 void fw_net_answer_batch(fw_net *net, const fw_reply_to *reply, const fw_span *ids, size_t count,
-                         const char *error);
+                         int err, const char *error);
 typedef enum fw_found { FW_FOUND, FW_NOT_FINISHED, FW_WAS_EXPIRED, FW_NEVER_SEEN } fw_found;
 /* result: FOUND the end, NOT_FINISHED the present state, otherwise only its id. */
 void fw_net_answer_query(fw_net *net, const fw_reply_to *reply, fw_found found, bool native,

@@ -102,6 +102,24 @@ class One(HttpCase):
         self.assertEqual(self.ok("DELETE", "/api/v1/tasks/" + task["task_id"])["was"], "scheduled")
 
 
+class Names(HttpCase):
+    def test_name_is_the_same_as_task(self):
+        for both in ({"name": "sleep"}, {"name": "sleep", "task": "sleep"}):
+            told = self.ok("POST", "/api/v1/tasks", {**both, "args": [600]}, status=202)
+            self.assertEqual(told["name"], "sleep")
+        for first, second in (("name", "task"), ("task", "name")):
+            problem = self.refused(422, "POST", "/api/v1/tasks", {first: "add", second: "echo"})
+            self.assertEqual(problem["field"], second)
+            self.assertIn("differ", problem["detail"])
+
+    def test_a_misspelt_member(self):
+        problem = self.refused(422, "POST", "/api/v1/tasks", {"task": "add", "timeuot": 3})
+        self.assertEqual(problem["detail"],
+                         "timeuot: no such member is known, did you mean 'timeout'?")
+        problem = self.refused(422, "POST", "/api/v1/tasks", {"task": "add", "colour": 3})
+        self.assertEqual(problem["detail"], "colour: no such member is known")
+
+
 class Batch(HttpCase):
     flags = ("--payload-max", "64K")
 
@@ -125,7 +143,8 @@ class Batch(HttpCase):
         problem = self.refused(422, "POST", "/api/v1/tasks:batch",
                                [good, {"task": "add", "arg": 1}])
         self.assertEqual((problem["field"], problem["detail"]),
-                         ("[1].arg", "task 1: arg: no such member is known"))
+                         ("[1].arg",
+                          "task 1: arg: no such member is known, did you mean 'args'?"))
         self.refused(422, "POST", "/api/v1/tasks:batch", [good, {**good, "options": {"kay": 1}}])
         self.refused(422, "POST", "/api/v1/tasks:batch", [good, 1])
         self.refused(422, "POST", "/api/v1/tasks:batch", [])

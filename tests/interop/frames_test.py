@@ -193,6 +193,15 @@ class Frames(OnePlane):
         self.peer.send(frame(ASK, 1, ask(0, three)))
         self.assertEqual(self.peer.gather(1)[0]["code"], EUNKNOWN)
 
+    def test_a_wrong_option_says_so_to_all(self):
+        bad = item(b"add", b"[1, 2]", uuid.uuid4(), extras=extra(7, b'{"uniqeu": "x"}'))
+        for flags in (ALL_OR_NONE, WANTS_RESULTS | ALL_OR_NONE):
+            self.peer.send(frame(SUBMIT, 2, item(b"add", b"[1, 2]", uuid.uuid4()) + bad, flags))
+            refused, = self.peer.gather(2)
+            self.assertEqual((refused["kind"], refused["item"], refused["count"], refused["code"]),
+                             (REFUSED, 0, 2, EINVAL))
+            self.assertIn(b"unique", refused["data"])
+
     def test_all_or_none_is_acknowledged_once(self):
         ids = [uuid.uuid4() for _ in range(50)]
         body = b"".join(item(b"add", b"[%d, 1]" % i, task_id) for i, task_id in enumerate(ids))

@@ -110,7 +110,7 @@ static inline void desk_batch(void *context, const fw_submission *items, size_t 
         if (desk_is(items[i].name, "nobody"))
             error = "no room for nobody";
     }
-    fw_net_answer_batch(d->net, reply, ids, count, error);
+    fw_net_answer_batch(d->net, reply, ids, count, FW_EFULL, error);
     for (size_t i = 0; !error && i < count; i++)
         desk_finish(d, &items[i].reply, items[i].key, items[i].id, items[i].args, NULL);
     pthread_mutex_unlock(&d->lock);
