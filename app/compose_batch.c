@@ -11,11 +11,13 @@
 
 #include "app/then_task.h"
 
-/* A task, or a group: that comes after its members, and what follows it after the group. */
+/* A task; or a group: that comes after its members, and what follows it after the group; or a
+ * unique key: the first that asks for it stands for the others, so these come after it. */
 typedef struct member {
     fw_key key;
     size_t missing, follower; /* ends to come; the first in the list of those that follow it */
-    bool sealed;              /* a group that something follows */
+    bool sealed;              /* a group that something follows, a unique key that is taken */
+    fw_key holder;            /* of a unique key: who takes it */
 } member;
 
 typedef struct stand_in {
@@ -64,6 +66,13 @@ static bool out_of_memory(fw_batch *batch, char *error)
     return false;
 }
 
+static fw_key unique_key(fw_span name)
+{
+    fw_key key = fw_key_from_text(name);
+    key.high ^= UINT64_C(0x9e3779b97f4a7c15);
+    return key;
+}
+
 static fw_key group_key(fw_span name)
 {
     fw_key key = fw_key_from_text(name);
@@ -94,16 +103,18 @@ static bool take_keys_of(fw_lifecycle *life, fw_batch *batch, const fw_submissio
     }
     if (options.group.len > 0)
         add_key(batch, group_key(options.group));
+    if (options.unique.len > 0)
+        add_key(batch, unique_key(options.unique));
     if (options.then.len > 0 && fw_then_task_read(&then, error, options.then, s))
         add_key(batch, then.submission.key);
     return true;
 }
 
-/* The keys of all members, of their groups, and of what follows these; each once. */
+/* The keys of all members, of their groups and unique keys, and of what follows; each once. */
 static bool take_keys(fw_lifecycle *life, fw_batch *batch, char *error)
 {
     size_t kept = 0;
-    batch->members = calloc(3 * batch->count + 1, sizeof(member));
+    batch->members = calloc(4 * batch->count + 1, sizeof(member));
     if (!batch->members)
         return out_of_memory(batch, error);
     for (size_t i = 0; i < batch->count; i++)
@@ -158,6 +169,16 @@ static bool take_after(fw_lifecycle *life, fw_batch *batch, const fw_task_option
     return true;
 }
 
+static bool take_unique(fw_batch *batch, member *self, fw_span name, char *error)
+{
+    member *key = find(batch, unique_key(name));
+    if (key->sealed)
+        return fw_key_equal(key->holder, self->key) || add_edge(batch, key, self, error);
+    key->sealed = true;
+    key->holder = self->key;
+    return add_edge(batch, self, key, error);
+}
+
 /* What one that is here already says now about those before it is not looked at. */
 static bool take_edges(fw_lifecycle *life, fw_batch *batch, const fw_submission *s, char *error)
 {
@@ -168,6 +189,8 @@ static bool take_edges(fw_lifecycle *life, fw_batch *batch, const fw_submission 
         return true;
     if (options.after.len > 0 && !fw_compose_knows(life, s->key) &&
         !take_after(life, batch, &options, self, error))
+        return false;
+    if (options.unique.len > 0 && !take_unique(batch, self, options.unique, error))
         return false;
     member *group = options.group.len > 0 ? find(batch, group_key(options.group)) : NULL;
     if (group && !add_edge(batch, self, group, error))

@@ -376,6 +376,22 @@ class Unique(Composition):
         self.assertNotEqual(third, first)
         self.assertEqual(self.end(third)["result"], 11)
 
+    def test_no_circle_over_the_one_that_stands_in(self):
+        # The second is not run, the first stands for it: so it would wait for itself.
+        key, one, two, three = fresh("key"), fresh(), fresh(), fresh()
+        first = task("add", 1, 2, task_id=one,
+                     options={"unique": key, "after": [two], "on_failure": "run"})
+        second = task("add", 3, 4, task_id=two, options={"unique": key})
+        self.refuse("wait in a circle", first, second)
+        first["options"]["after"] = [three]
+        middle = task("add", 5, 6, task_id=three, options={"after": [two], "on_failure": "run"})
+        self.refuse("wait in a circle", middle, first, second)
+        # The other way round there is none, and the same one twice is one.
+        again = task("add", 1, 2, task_id=one, options={"unique": key})
+        second["options"].update(after=[one], on_failure="run")
+        self.assertEqual(self.accept(again, again, second, middle), [one, one, one, three])
+        self.assertEqual(self.end(three)["result"], 11)
+
     def test_native_client_learns_the_id(self):
         key, text, uuid = fresh("key"), fresh(), "3f0c9a52-7be5-4a4c-8f57-0c5d7a0b1d01"
         for first in (text, uuid):
