@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "app/compose.h"
 #include "app/manage_text.h"
 #include "app/task_options.h"
 #include "base/clock.h"
@@ -249,6 +250,7 @@ void fw_dead_change(fw_lifecycle *life, fw_json request, bool again, fw_buffer *
 /* --- changed --- */
 
 typedef struct edition {
+    fw_lifecycle *life;
     fw_json request;
     const char *wrong; /* NULL: good */
     char task[TEXT_ROOM], options_error[FW_TASK_OPTIONS_ERROR];
@@ -274,7 +276,10 @@ static const char *edit_what(edition *e, fw_dead_task *d)
         return "kwargs: an object is wanted";
     if (!take_json(&d->options, wishes, FW_JSON_OBJECT))
         return "options: an object is wanted";
-    if (is_there(wishes) && !fw_task_options_read(&options, d->options, e->options_error))
+    /* What intake would refuse may not come back from there. */
+    const fw_submission s = {.key = d->key, .id = d->id};
+    if (is_there(wishes) && (!fw_task_options_read(&options, d->options, e->options_error) ||
+                             !fw_options_agree(e->life, &options, &s, e->options_error)))
         return e->options_error;
     return NULL;
 }
@@ -332,7 +337,7 @@ void fw_dead_edit_one(fw_lifecycle *life, fw_json request, fw_buffer *out)
     char text[6 * FW_ID_MAX + 2];
     fw_span id;
     bool retry = false;
-    edition e = {.request = request};
+    edition e = {.life = life, .request = request};
     fw_json again = fw_json_get(request, "retry");
     if (!fw_json_string(fw_json_get(request, "task_id"), text, sizeof text, &id) || id.len == 0 ||
         id.len > FW_ID_MAX || (is_there(again) && !fw_json_bool(again, &retry))) {

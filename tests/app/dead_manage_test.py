@@ -114,6 +114,7 @@ class Dead(Case):
                 (["edit", only, "--kwargs", "[]"], 2, "JSON object"),
                 (["edit", only, "--priority", "soon"], 1, "priority"),
                 (["edit", only, "--options", '{"kay": "x"}'], 1, "key"),
+                (["edit", only, "--options", '{"unique_for": 5}', "--retry"], 1, "needs 'unique'"),
                 (["edit", only, "--timeout", "soon"], 2, "time"),
                 (["edit"], 2, "id of one"),
                 (["retry"], 2, "which ones"),
