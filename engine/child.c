@@ -9,10 +9,12 @@
 #include "engine/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +45,27 @@ typedef struct exchange {
     int64_t kill_ns; /* 0: it was not told that its time is over */
     bool cancelled;  /* that is why; otherwise the deadline */
     int look_ms;
+    uint32_t turn; /* of the board, when it was looked at */
 } exchange;
+
+/* Without one a child works as well, and tells no progress. Sealed: the child cannot take it away
+ * from under us. */
+static void make_board(fw_child *child)
+{
+    int fd = memfd_create("fw-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return;
+    void *memory = MAP_FAILED;
+    if (ftruncate(fd, sizeof *child->board) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        memory = mmap(NULL, sizeof *child->board, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        close(fd);
+        return;
+    }
+    child->board = memory;
+    child->board_fd = fd;
+}
 
 const fw_child_kind fw_child_isolated = {
     .what = "child process for isolated tasks",
@@ -61,7 +83,8 @@ int fw_child_start(fw_child *child, const void *argv)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return -FW_EPERM;
     fw_process_plan plan = {.argv = argv, .give = ends[1], .own_group = true, .no_input = true};
-    *child = (fw_child){.fd = ends[0], .process = {.pidfd = -1}};
+    *child = (fw_child){.fd = ends[0], .board_fd = -1, .process = {.pidfd = -1}};
+    make_board(child);
     int rc = fw_process_start(&child->process, &plan);
     int error = errno;
     close(ends[1]);
@@ -75,7 +98,12 @@ void fw_child_release(fw_child *child)
 {
     if (child->fd >= 0)
         close(child->fd);
-    child->fd = -1;
+    if (child->board_fd >= 0)
+        close(child->board_fd);
+    if (child->board)
+        munmap(child->board, sizeof *child->board);
+    child->board = NULL;
+    child->fd = child->board_fd = -1;
 }
 
 bool fw_child_is_well(const fw_child *child)
@@ -112,9 +140,24 @@ static int mind_the_time(exchange *x)
     return wait_ms;
 }
 
+/* How far the call is, if it has said so since the last look. */
+static void look_at_board(exchange *x)
+{
+    const fw_call_input *input = x->input;
+    fw_latest_value value;
+    uint32_t turn = x->child->board ? fw_latest_turn(x->child->board) : x->turn;
+    if (FW_LIKELY(turn == x->turn))
+        return;
+    x->turn = turn;
+    if (input->progress && fw_latest_get(x->child->board, &value))
+        input->progress(input->progress_context, value.first, value.second,
+                        (fw_span){value.text, value.len});
+}
+
 static moved wait_for(exchange *x, short events)
 {
     for (;;) {
+        look_at_board(x);
         int wait_ms = mind_the_time(x);
         struct pollfd look[2] = {{x->child->fd, events, 0}, {x->child->process.pidfd, POLLIN, 0}};
         int n = poll(look, 2, wait_ms);
@@ -147,6 +190,29 @@ static struct iovec part(fw_span span)
     return (struct iovec){(void *)(uintptr_t)span.ptr, span.len};
 }
 
+typedef union given_fd {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE(sizeof(int))];
+} given_fd;
+
+static void give_fd(struct msghdr *message, given_fd *room, int fd)
+{
+    memset(room, 0, sizeof *room);
+    room->head = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(&room->head), &fd, sizeof fd);
+    message->msg_control = room;
+    message->msg_controllen = sizeof *room;
+}
+
+static void board_is_given(fw_child *child, struct msghdr *message)
+{
+    message->msg_control = NULL;
+    message->msg_controllen = 0;
+    close(child->board_fd);
+    child->board_fd = -1;
+}
+
 static moved send_call(exchange *x)
 {
     const fw_call_input *in = x->input;
@@ -169,9 +235,14 @@ static moved send_call(exchange *x)
                                               part(in->name),       part(in->args),
                                               part(in->kwargs),     part(in->options)};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1 + FW_CHILD_PARTS};
+    given_fd given;
+    if (x->child->board_fd >= 0)
+        give_fd(&message, &given, x->child->board_fd);
     while (message.msg_iovlen > 0) {
         ssize_t sent = sendmsg(x->child->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
+            if (message.msg_controllen > 0)
+                board_is_given(x->child, &message);
             advance(&message, (size_t)sent);
             continue;
         }
@@ -201,42 +272,13 @@ static moved receive(exchange *x, void *out, size_t len)
     return MOVED;
 }
 
-/* It goes on, and says how far it is. */
-static moved receive_progress(exchange *x, const fw_child_answer_head *head)
-{
-    char note[FW_CHILD_NOTE_MAX];
-    fw_child_progress_head progress;
-    memcpy(&progress, head, sizeof progress);
-    if (progress.len > sizeof note || !x->child->ready)
-        return NONSENSE;
-    moved m = receive(x, note, progress.len);
-    if (m == MOVED && x->input->progress)
-        x->input->progress(x->input->progress_context, progress.done, progress.total,
-                           (fw_span){note, progress.len});
-    return m;
-}
-
-/* The head of one answer; progress that comes before it is told. */
-static moved receive_head(exchange *x, fw_child_answer_head *head)
-{
-    for (;;) {
-        /* It has not begun to answer: looking at the socket first would be in vain. */
-        moved m = wait_for(x, POLLIN);
-        if (m == MOVED)
-            m = receive(x, head, sizeof *head);
-        if (m == MOVED && head->word == FW_CHILD_PROGRESS)
-            m = receive_progress(x, head);
-        else
-            return m;
-        if (m != MOVED)
-            return m;
-    }
-}
-
 /* One answer, its bytes in the text. */
 static moved receive_answer(exchange *x, fw_child_answer_head *head)
 {
-    moved m = receive_head(x, head);
+    /* It has not begun to answer: looking at the socket first would be in vain. */
+    moved m = wait_for(x, POLLIN);
+    if (m == MOVED)
+        m = receive(x, head, sizeof *head);
     if (m != MOVED)
         return m;
     bool known = head->word == FW_CHILD_READY || head->word == FW_CHILD_RESULT ||
@@ -370,6 +412,10 @@ fw_child_fate fw_child_call(fw_child *child, fw_buffer *text, fw_call_output *ou
                   .grace_ns = grace_ns,
                   .look_ms = LOOK_FIRST_MS};
     bool began = false;
+    if (child->board) {
+        fw_latest_forget(child->board);
+        x.turn = fw_latest_turn(child->board);
+    }
     moved m = send_call(&x);
     if (m == MOVED) {
         began = true;

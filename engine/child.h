@@ -7,13 +7,16 @@
 #define FW_ENGINE_CHILD_H
 
 #include "base/json.h"
+#include "base/latest.h"
 #include "base/process.h"
 #include "engine/modules.h"
 
 typedef struct fw_child {
     fw_process process;
-    int fd;     /* our end, non-blocking */
-    bool ready; /* it has said so */
+    int fd;           /* our end, non-blocking */
+    fw_latest *board; /* memory that it has as well, for progress; NULL: none */
+    int board_fd;     /* to be given with the first call; -1: it was */
+    bool ready;       /* it has said so */
     uint64_t calls;
     int64_t since_ns; /* idle since; or, when it is asked to end, until when it is waited for */
     /* Of programs (engine/exec_pool.c). */

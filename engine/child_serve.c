@@ -7,32 +7,26 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/atomic.h"
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/latest.h"
 #include "base/process.h"
 #include "engine/child_wire.h"
 #include "engine/children.h"
 
 enum { KEPT = 256 * 1024 /* bytes of room kept from call to call */ };
-/* Between two words of progress, the end of it (done == total) excepted: the parent is woken by
- * each. */
-static const int64_t progress_gap_ns = 10 * FW_NS_PER_MS;
-
 static pid_t parent;
 static fw_modules *served;
-/* A word is sent as a whole: a task may have threads that tell its progress. */
-static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
-static int64_t progress_ns; /* under the lock: when it was told last */
+static fw_latest *board; /* NULL: none; the parent reads it */
 /* A flag between a signal handler and its own process, with no data behind. */
 static fw_atomic(int) cancelled;
 
@@ -69,15 +63,40 @@ static void listen_to_parent(void)
     pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A descriptor that came along with bytes. */
+static void take_board(struct msghdr *message)
+{
+    struct cmsghdr *given = CMSG_FIRSTHDR(message);
+    int fd;
+    if (!given || given->cmsg_level != SOL_SOCKET || given->cmsg_type != SCM_RIGHTS ||
+        given->cmsg_len != CMSG_LEN(sizeof fd))
+        return;
+    memcpy(&fd, CMSG_DATA(given), sizeof fd);
+    void *memory =
+        board ? MAP_FAILED : mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory != MAP_FAILED)
+        board = memory;
+    close(fd);
+}
+
 /* False: the parent is gone. */
 static bool receive(void *out, size_t len)
 {
     char *at = out;
     while (len > 0) {
-        ssize_t got = recv(FW_PROCESS_GIVEN, at, len, 0);
+        union {
+            struct cmsghdr align;
+            char bytes[CMSG_SPACE(sizeof(int))];
+        } room;
+        struct iovec part = {at, len};
+        struct msghdr message = {
+            .msg_iov = &part, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room};
+        ssize_t got = recvmsg(FW_PROCESS_GIVEN, &message, MSG_CMSG_CLOEXEC);
         if (got == 0 || (got < 0 && errno != EINTR))
             return false;
         if (got > 0) {
+            if (FW_UNLIKELY(message.msg_controllen > 0))
+                take_board(&message);
             at += got;
             len -= (size_t)got;
         }
@@ -85,20 +104,18 @@ static bool receive(void *out, size_t len)
     return true;
 }
 
-enum { HEAD = sizeof(fw_child_answer_head) };
-
 /* In one piece as far as it goes, so that the parent is woken once. */
-static bool send_both(const void *head, const char *bytes, size_t len)
+static bool send_both(const fw_child_answer_head *head, const char *bytes)
 {
-    size_t done = 0, all = HEAD + len;
+    size_t done = 0, all = sizeof *head + head->len;
     while (done < all) {
-        size_t of_head = done < HEAD ? HEAD - done : 0;
-        size_t of_bytes = done > HEAD ? done - HEAD : 0;
+        size_t of_head = done < sizeof *head ? sizeof *head - done : 0;
+        size_t of_bytes = done > sizeof *head ? done - sizeof *head : 0;
         struct iovec parts[2] = {
-            {(char *)(uintptr_t)head + HEAD - of_head, of_head},
-            {(char *)(uintptr_t)bytes + of_bytes, len - of_bytes},
+            {(char *)(uintptr_t)head + sizeof *head - of_head, of_head},
+            {(char *)(uintptr_t)bytes + of_bytes, head->len - of_bytes},
         };
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = len > 0 ? 2 : 1};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = head->len > 0 ? 2 : 1};
         ssize_t sent = sendmsg(FW_PROCESS_GIVEN, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno != EINTR)
             return false;
@@ -120,25 +137,15 @@ static bool answer(fw_child_word word, fw_span bytes, const fw_call_output *outp
         head.again = (uint16_t)output->again;
         head.again_ms = output->again_ms;
     }
-    pthread_mutex_lock(&saying);
-    bool sent = send_both(&head, bytes.ptr, head.len);
-    pthread_mutex_unlock(&saying);
-    return sent;
+    return send_both(&head, bytes.ptr);
 }
 
 /* Any thread of the task. */
 static int tell_progress(void *context, uint64_t done, uint64_t total, fw_span note)
 {
     (void)context;
-    fw_child_progress_head head = {FW_CHILD_PROGRESS, (uint32_t)note.len, done, total};
-    int64_t now_ns = fw_now_ns();
-    pthread_mutex_lock(&saying);
-    bool due = now_ns - progress_ns >= progress_gap_ns || (total > 0 && done >= total);
-    if (due) {
-        progress_ns = now_ns;
-        send_both(&head, note.ptr, note.len);
-    }
-    pthread_mutex_unlock(&saying);
+    if (board)
+        (void)fw_latest_set(board, done, total, note);
     return 0;
 }
 
@@ -168,9 +175,8 @@ static bool serve_call(fw_modules *modules, const fw_call_input *input)
     fw_call_output output = {.error = {unknown, sizeof unknown - 1}};
     const fw_task_entry *entry = fw_modules_find(modules, input->name);
     listen_to_parent();
-    /* Relaxed, both: nobody reports and no signal is on its way between calls. */
+    /* Relaxed: nobody reports and no signal is on its way between calls. */
     fw_store_relaxed(&cancelled, 0);
-    progress_ns = 0;
     if (entry)
         fw_modules_call(modules, entry, input, &output);
     return output.success ? answer(FW_CHILD_RESULT, output.result, NULL)

@@ -1,9 +1,11 @@
 /* engine/child_wire.h - what a task thread and its isolated child say to each other.
  *
  * A stream socket; both ends are the same program on the same machine, so records are structs as
- * they lie in memory. The child says READY once, then for each CALL one RESULT or ERROR, and any
- * number of PROGRESS before it. The parent does not trust what comes from a child: user code may
- * have written anything anywhere. SPDX-License-Identifier: Apache-2.0 */
+ * they lie in memory. The child says READY once, then for each CALL one RESULT or ERROR. With
+ * the first CALL comes a descriptor of memory that both have (SCM_RIGHTS): an fw_latest with the
+ * progress of the call, which the parent looks at now and then. The parent does not trust what
+ * comes from a child: user code may have written anything anywhere. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef FW_ENGINE_CHILD_WIRE_H
 #define FW_ENGINE_CHILD_WIRE_H
 
@@ -13,14 +15,13 @@ typedef enum fw_child_word {
     FW_CHILD_READY = 0x46574952, /* no bytes; or what is in its way, then it ends */
     FW_CHILD_CALL,
     FW_CHILD_RESULT,
-    FW_CHILD_ERROR,
-    FW_CHILD_PROGRESS
+    FW_CHILD_ERROR
 } fw_child_word;
 
 #define FW_CHILD_ANSWER_MAX ((size_t)256 << 20) /* a result that is larger fails its task */
 #define FW_CHILD_PART_MAX   ((size_t)1 << 30)   /* of a call; far above the largest payload-max */
 
-enum { FW_CHILD_PARTS = 5, FW_CHILD_NOTE_MAX = 256 };
+enum { FW_CHILD_PARTS = 5 };
 
 /* Followed by id, name, args, kwargs and options. */
 typedef struct fw_child_call_head {
@@ -40,14 +41,5 @@ typedef struct fw_child_answer_head {
     uint64_t len;
     int64_t again_ms;
 } fw_child_answer_head;
-
-/* Has the word in the same place and is as long as an answer's head, for who reads a head. Followed
- * by len bytes of a note. */
-typedef struct fw_child_progress_head {
-    uint32_t word; /* FW_CHILD_PROGRESS */
-    uint32_t len;  /* up to FW_CHILD_NOTE_MAX */
-    uint64_t done, total;
-} fw_child_progress_head;
-_Static_assert(sizeof(fw_child_progress_head) == sizeof(fw_child_answer_head), "one reading");
 
 #endif

@@ -108,6 +108,9 @@ void fw_dispatch_flush(fw_engine *engine);
 /* The lease under which the task is in hand elsewhere, and of which place; 0: it is not. For
  * cancels. In a read section. */
 uint64_t fw_dispatch_lease_of(const fw_task *task, uint32_t *place);
+/* The task that is in hand there under that lease, which stays; NULL: no more. In a read section.
+ */
+fw_task *fw_dispatch_peek(fw_engine *engine, uint32_t place, uint64_t lease);
 /* Calls visit for each lease that place has in hand, about now; for cancel, recall and deadlines.
  * The task is valid during the call. Any thread. */
 void fw_dispatch_each(fw_engine *engine, uint32_t place,

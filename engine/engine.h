@@ -163,6 +163,7 @@ typedef struct fw_engine_stats {
     uint64_t deadline_missed, duplicates;
     size_t live, queued, scheduled, running; /* tasks now */
     size_t tasks_max, bytes_used, bytes_max;
+    unsigned stuck; /* own threads that are in a run whose deadline has passed */
 } fw_engine_stats;
 void fw_engine_snapshot(fw_engine *engine, fw_engine_stats *out);
 void fw_engine_thread_snapshot(fw_engine *engine, unsigned thread, fw_thread_stats *out);

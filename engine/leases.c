@@ -451,6 +451,14 @@ uint64_t fw_dispatch_lease_of(const fw_task *task, uint32_t *place)
     return lease;
 }
 
+fw_task *fw_dispatch_peek(fw_engine *engine, uint32_t place, uint64_t lease)
+{
+    sight seen;
+    const fw_hold *hold =
+        place_of(lease) == place ? hold_of(fw_engine_dispatcher(engine), lease) : NULL;
+    return hold && look_at(hold, word_of(lease, HELD), &seen) ? seen.task : NULL;
+}
+
 void fw_dispatch_expire(fw_engine *engine, fw_task *task, uint64_t lease)
 {
     sight seen;

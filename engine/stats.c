@@ -2,6 +2,7 @@
  *
  * Covered by tests/engine/engine_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "engine/engine_priv.h"
 
 /* Buckets looked at in one read section: short enough to hold up no grace period. */
@@ -11,6 +12,18 @@ enum { WALK_BUCKETS = 256 };
 static size_t minus(uint64_t a, uint64_t b)
 {
     return a > b ? (size_t)(a - b) : 0;
+}
+
+/* What it returns is not looked into, so no read section is needed. */
+static unsigned count_stuck(const fw_engine *engine)
+{
+    int64_t now_ns = fw_now_ns(), deadline_ns;
+    unsigned run, stuck = 0;
+    for (unsigned i = 0; i < engine->config.pool.threads; i++) {
+        const fw_watch *watch = &engine->runners[i].watch;
+        stuck += fw_watch_look(watch, &deadline_ns, &run) && now_ns >= deadline_ns;
+    }
+    return stuck;
 }
 
 void fw_engine_snapshot(fw_engine *engine, fw_engine_stats *out)
@@ -34,6 +47,7 @@ void fw_engine_snapshot(fw_engine *engine, fw_engine_stats *out)
     out->scheduled = minus(sums[FW_COUNT_WAITING], sums[FW_COUNT_WAITED]);
     out->running = minus(sums[FW_COUNT_STARTED], ended_runs);
     out->queued = minus(out->live, out->scheduled + out->running);
+    out->stuck = count_stuck(engine);
     fw_pool_snapshot(engine->pool, &out->pool);
 }
 
