@@ -45,7 +45,9 @@ fw_result *fw_result_create(const fw_result_view *view, fw_key key, fw_span id)
     fw_span json = view->result.len > 0 ? view->result : (fw_span){"null", 4};
     size_t id_len = id.len > 0 ? id.len : FW_UUID_TEXT;
     size_t error_len = view->error.ptr == NULL ? 0 : view->error.len + 1;
-    fw_result *r = malloc(sizeof(*r) + id_len + 1 + json.len + error_len);
+    fw_span note = view->progress ? view->progress->note : (fw_span){0};
+    size_t note_len = view->progress ? note.len + 1 : 0;
+    fw_result *r = malloc(sizeof(*r) + id_len + 1 + json.len + error_len + note_len);
     if (r == NULL)
         return NULL;
     char *id_text = (char *)(r + 1);
@@ -68,6 +70,15 @@ fw_result *fw_result_create(const fw_result_view *view, fw_key key, fw_span id)
                      .error = error_len > 0 ? error_text : NULL,
                      .started_ns = view->started_wall_ns,
                      .finished_ns = view->finished_wall_ns};
+    if (view->progress) {
+        char *note_text = error_text + error_len;
+        if (note.len > 0)
+            memcpy(note_text, note.ptr, note.len);
+        note_text[note.len] = '\0';
+        r->note = note_text;
+        r->done = view->progress->done;
+        r->total = view->progress->total;
+    }
     return r;
 }
 
@@ -115,6 +126,17 @@ int64_t fw_result_started_ns(const fw_result *r)
 int64_t fw_result_finished_ns(const fw_result *r)
 {
     return r->finished_ns;
+}
+
+int fw_result_progress(const fw_result *r, uint64_t *done, uint64_t *total, const char **note)
+{
+    if (r->note == NULL)
+        return fw_client_fail(FW_EUNKNOWN, "the task has told no progress");
+    *done = r->done;
+    *total = r->total;
+    if (note != NULL)
+        *note = r->note;
+    return 0;
 }
 
 void fw_result_free(fw_result *r)

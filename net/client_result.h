@@ -19,6 +19,8 @@ struct fw_result {
     fw_span json;      /* never empty */
     const char *error; /* NUL-ended, or NULL */
     int64_t started_ns, finished_ns;
+    const char *note; /* NULL: it has told no progress */
+    uint64_t done, total;
 };
 
 /* id: text when the key is none; empty otherwise. NULL: no memory. */

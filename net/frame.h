@@ -76,6 +76,7 @@ typedef struct fw_record {
     const unsigned char
         *ids; /* ACCEPTED: count times 16 bytes, all zero where the client chose the id; or NULL */
     fw_result_view result; /* RESULT; without key, and without id unless it is another than sent */
+    fw_progress_view progress; /* what the result points to, if it does */
 } fw_record;
 
 /* What both sides tell in a HELLO; absent members are 0 or empty. */

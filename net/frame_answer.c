@@ -3,6 +3,7 @@
  * fw_frame_open (net/frame_read.c) has checked the structure; here it is only walked.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "net/frame_extras.h"
 #include "net/frame_layout.h"
 
 /* Of a result: the id, when it is another than was sent. */
@@ -39,8 +40,10 @@ static const unsigned char *take_result(fw_record *out, const unsigned char *at)
     if (code & CODE_HAS_ERROR)
         out->result.error = span_at(at + result_len, error_len);
     at += result_len + error_len;
-    if (extras_len > 0)
+    if (extras_len > 0) {
         out->result.id = find_id(at, at + extras_len);
+        take_result_extras(&out->result, &out->progress, at, extras_len);
+    }
     return at + extras_len;
 }
 

@@ -3,6 +3,7 @@
 #include "net/frame_pipe.h"
 
 #include "base/assert.h"
+#include "net/frame_extras.h"
 #include "net/frame_layout.h"
 
 /* ---- Tasks ---- */
@@ -114,7 +115,7 @@ bool fw_frame_drain(const fw_frame *frame)
 static inline size_t result_size(const fw_result_view *result)
 {
     return LEASE_RESULT_HEAD + (result->error.ptr != NULL ? 4 + result->error.len : 0) +
-           result->result.len;
+           result->result.len + result_extras_room(result);
 }
 
 size_t fw_frame_lease_result_size(const fw_result_view *result)
@@ -133,11 +134,13 @@ bool fw_frame_add_lease_result(fw_frame_writer *writer, uint64_t lease,
     if (at == NULL)
         return false;
     bool error = result->error.ptr != NULL;
+    size_t extras = result_extras(result);
     int64_t started = result->started_wall_ns, finished = result->finished_wall_ns;
     bool ran = started > 0 && finished >= started;
     store64(at, lease);
     at[8] = LEASE_RESULT;
-    at[9] = (unsigned char)((unsigned)result->status | (error ? CODE_HAS_ERROR : 0));
+    at[9] = (unsigned char)((unsigned)result->status | (error ? CODE_HAS_ERROR : 0) |
+                            (extras > 0 ? CODE_HAS_EXTRAS : 0));
     store16(at + 10, result->crashed ? LEASE_CRASHED : 0);
     store32(at + 12, (uint32_t)result->result.len);
     store64(at + 16, (uint64_t)started);
@@ -148,8 +151,14 @@ bool fw_frame_add_lease_result(fw_frame_writer *writer, uint64_t lease,
         store32(at, (uint32_t)result->error.len);
         at += 4;
     }
+    if (FW_UNLIKELY(extras > 0)) {
+        store32(at, (uint32_t)extras);
+        at += 4;
+    }
     at = put_bytes(at, result->result.ptr, result->result.len);
-    put_bytes(at, result->error.ptr, error ? result->error.len : 0);
+    at = put_bytes(at, result->error.ptr, error ? result->error.len : 0);
+    if (FW_UNLIKELY(extras > 0))
+        put_result_extras(at, result);
     return true;
 }
 
@@ -224,7 +233,10 @@ static const unsigned char *take_end(fw_lease_result *out, const unsigned char *
     out->view.result = span_at(at, result_len);
     if (code & CODE_HAS_ERROR)
         out->view.error = span_at(at + result_len, error_len);
-    return at + result_len + error_len + extras_len;
+    at += result_len + error_len;
+    if (FW_UNLIKELY(extras_len > 0))
+        take_result_extras(&out->view, &out->progress, at, extras_len);
+    return at + extras_len;
 }
 
 int fw_frame_next_result(fw_frame *frame, fw_lease_result *out)

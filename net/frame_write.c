@@ -4,6 +4,7 @@
  * the record before them only raise its count, so that a frame of a thousand tasks is acknowledged
  * in twelve bytes. SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "net/frame_extras.h"
 #include "net/frame_layout.h"
 
 void fw_frame_begin(fw_frame_writer *writer, void *data, size_t capacity, fw_frame_type type,
@@ -137,7 +138,7 @@ bool fw_frame_add_refused(fw_frame_writer *writer, uint32_t request, uint16_t it
 size_t fw_frame_result_size(const fw_result_view *result)
 {
     return RESULT_HEAD + (result->error.ptr != NULL ? 4 : 0) + result->result.len +
-           result->error.len;
+           result->error.len + result_extras_room(result);
 }
 
 static bool add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
@@ -146,9 +147,9 @@ static bool add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
     FW_ASSERT(writer->type == FW_FRAME_ANSWER && result->status < FW_UNKNOWN);
     FW_ASSERT(result->result.len <= UINT32_MAX && result->error.len <= UINT32_MAX);
     bool error = result->error.ptr != NULL;
-    size_t extras = extra_size(id.len);
-    unsigned char *at =
-        take_room(writer, fw_frame_result_size(result) + (extras > 0 ? 4 + extras : 0));
+    size_t extras = extra_size(id.len) + result_extras(result);
+    unsigned char *at = take_room(writer, RESULT_HEAD + (error ? 4 + result->error.len : 0) +
+                                              result->result.len + (extras > 0 ? 4 + extras : 0));
     if (at == NULL)
         return false;
     put_head(at, request, item, FW_RECORD_RESULT,
@@ -162,14 +163,18 @@ static bool add_result(fw_frame_writer *writer, uint32_t request, uint16_t item,
         store32(at, (uint32_t)result->error.len);
         at += 4;
     }
-    if (extras > 0) {
+    if (FW_UNLIKELY(extras > 0)) {
         store32(at, (uint32_t)extras);
         at += 4;
     }
     at = put_bytes(at, result->result.ptr, result->result.len);
     at = put_bytes(at, result->error.ptr, error ? result->error.len : 0);
-    if (extras > 0)
-        put_extra(at, EXTRA_TEXT_ID, id.ptr, id.len);
+    if (FW_UNLIKELY(extras > 0)) {
+        if (id.len > 0)
+            at = put_extra(at, EXTRA_TEXT_ID, id.ptr, id.len);
+        at = put_result_extras(at, result);
+    }
+    FW_DEBUG_ASSERT(at == writer->data + writer->len);
     return true;
 }
 

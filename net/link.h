@@ -24,7 +24,8 @@
 
 typedef struct fw_link fw_link;
 
-/* A result or a return, borrowed for the call. */
+/* A result or a return, borrowed for the call. A view that says RUNNING is no end, but how far the
+ * task is: a sign of life, its lease stays. */
 typedef struct fw_lease_result {
     uint64_t lease;
     bool returned;       /* it did not run; view is empty */
@@ -32,6 +33,7 @@ typedef struct fw_lease_result {
     fw_result_view view; /* otherwise: its end; without key and id */
     bool accounted;      /* the worker told how long it ran: */
     int64_t ran_ns;
+    fw_progress_view progress; /* what the view points to, if it does */
 } fw_lease_result;
 
 /* What a subworker says of itself, every beat. */

@@ -73,6 +73,13 @@ typedef struct fw_submission {
     fw_reply_to reply;
 } fw_submission;
 
+/* How far a running task is. */
+typedef struct fw_progress_view {
+    uint64_t done, total; /* total 0: not known */
+    fw_span note;         /* text; empty: none */
+} fw_progress_view;
+enum { FW_NOTE_MAX = 120 };
+
 /* A task's end, or its present state, as told to a peer. */
 typedef struct fw_result_view {
     fw_key key;
@@ -83,6 +90,10 @@ typedef struct fw_result_view {
     fw_span callback;                          /* JSON text; empty: null */
     int64_t started_wall_ns, finished_wall_ns; /* 0: null */
     bool crashed;                              /* leases only: its own process ended under it */
+    /* Leases only, what shall follow a failure: 0: what is usual; below 0: nothing; else another
+     * run after so long. */
+    int64_t again_ns;
+    const fw_progress_view *progress; /* of what runs; NULL: it has told none */
 } fw_result_view;
 
 typedef enum fw_query_kind { FW_QUERY_GET = 0, FW_QUERY_CANCEL, FW_QUERY_WAIT } fw_query_kind;

@@ -1,6 +1,7 @@
 /* net/message_reply.c - what a control plane answers, byte for byte as Python would (protocol 4.3,
  * 6 to 8, 10), and the constant pickles that refuse pickle (3.5). SPDX-License-Identifier:
  * Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -93,6 +94,15 @@ static void pickle_end(fw_buffer *out)
 
 /* ---- Task ports ---- */
 
+static void add_progress(fw_buffer *out, const fw_progress_view *progress)
+{
+    fw_buffer_format(out, ", \"progress\": {\"done\": %" PRIu64 ", \"total\": %" PRIu64,
+                     progress->done, progress->total);
+    ADD(out, ", \"note\": ");
+    fw_buffer_json_string(out, progress->note);
+    ADD(out, "}");
+}
+
 static void add_result(fw_buffer *out, fw_reply_form form, const fw_result_view *result,
                        bool accepted)
 {
@@ -114,6 +124,8 @@ static void add_result(fw_buffer *out, fw_reply_form form, const fw_result_view 
     add_json(out, result->callback);
     if (accepted)
         ADD(out, ", \"native\": {\"accepted\": true}");
+    if (FW_UNLIKELY(result->progress != NULL))
+        add_progress(out, result->progress);
     ADD(out, "}");
 }
 

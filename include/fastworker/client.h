@@ -116,6 +116,10 @@ FW_API int fw_result_int(const fw_result *r, int64_t *v);
 FW_API const char *fw_result_error(const fw_result *r);  /* NULL: none */
 FW_API int64_t fw_result_started_ns(const fw_result *r); /* Unix time; 0: never */
 FW_API int64_t fw_result_finished_ns(const fw_result *r);
+/* How far a running task is; total 0: it does not know; note (may be NULL): borrowed from the
+ * result. -FW_EUNKNOWN: it has not said, or does not run. */
+FW_API int fw_result_progress(const fw_result *r, uint64_t *done, uint64_t *total,
+                              const char **note);
 FW_API void fw_result_free(fw_result *r);
 
 #ifdef __cplusplus
