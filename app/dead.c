@@ -105,7 +105,8 @@ static void copy(char **at, fw_span *text)
 static entry *create(const fw_dead_task *task)
 {
     size_t texts = task->id.len + task->name.len + task->args.len + task->kwargs.len +
-                   task->callback.len + task->options.len + task->error.len;
+                   task->callback.len + task->options.len + task->error.len +
+                   task->attempt_errors.len;
     entry *e = calloc(1, sizeof *e + texts);
     if (!e)
         return NULL;
@@ -119,6 +120,7 @@ static entry *create(const fw_dead_task *task)
     copy(&at, &e->task.callback);
     copy(&at, &e->task.options);
     copy(&at, &e->task.error);
+    copy(&at, &e->task.attempt_errors);
     return e;
 }
 

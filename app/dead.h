@@ -26,7 +26,8 @@ typedef struct fw_dead_task {
     fw_key key;
     fw_span id; /* text */
     fw_span name, args, kwargs, callback, options, error;
-    uint8_t level; /* fw_prio */
+    fw_span attempt_errors; /* JSON array of its runs that failed, the last few; or empty */
+    uint8_t level;          /* fw_prio */
     unsigned attempts, losses;
     int32_t max_retries; /* after the first run, when it was submitted last */
     double retry_delay_s, retry_backoff, retry_backoff_max_s;

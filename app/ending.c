@@ -8,11 +8,10 @@
 #include "app/compose.h"
 #include "app/lifecycle_parts.h"
 #include "app/long_poll.h"
-#include "app/retry.h"
+#include "app/notes.h"
 #include "app/schedules.h"
 #include "app/webhooks.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,11 +21,7 @@
 #include "base/rcu.h"
 #include "net/link.h"
 
-/* The run that this thread has just ended, here or elsewhere; from run to done. */
-static _Thread_local fw_call_output my_output;
-static _Thread_local unsigned my_thread;
-static _Thread_local int64_t my_ran_ns; /* elsewhere, by the clock there; 0: by ours */
-static _Thread_local bool my_crash;
+/* What this thread is ending. */
 static _Thread_local bool my_recall; /* what this thread ends, it gives back */
 static _Thread_local char my_loss[256];
 static _Thread_local const char *my_words; /* of a task that this thread fails unrun */
@@ -67,57 +62,9 @@ static void flush_in_time(fw_lifecycle *life, const fw_task *task)
     fw_net_flush(life->net);
 }
 
-static int cancel_requested(const void *context)
-{
-    return fw_task_cancel_requested(context);
-}
-
 static const fw_name *name_of(const fw_lifecycle *life, const fw_task *task)
 {
     return fw_names_at(life->names, task->name);
-}
-
-fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
-{
-    fw_lifecycle *life = context;
-    char buffer[FW_UUID_TEXT];
-    const fw_name *name = name_of(life, task);
-    fw_call_input input = {
-        .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
-        .key = task->key,
-        .name = fw_name_text(name),
-        .args = fw_record_args(task),
-        .kwargs = fw_record_kwargs(task),
-        .attempt = fw_load_relaxed(&task->attempt),
-        .deadline_ns = task->timeout_ns > 0 ? fw_now_ns() + task->timeout_ns : 0,
-        .cancelled = cancel_requested,
-        .cancelled_context = task,
-        .thread = thread,
-    };
-    my_thread = thread;
-    my_ran_ns = 0;
-    my_crash = false;
-    fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
-    FW_ASSERT(name->entry);
-    if (fw_is_heard(life))
-        fw_post_started(life, task, input.attempt, NULL);
-    fw_record *record = fw_record_of(task);
-    const fw_task_policy *policy = fw_name_policy(name);
-    /* Relaxed: it had lost workers before this run began. */
-    bool asked =
-        record->isolate || (policy && policy->isolate) || fw_load_relaxed(&record->losses) > 0;
-    fw_isolation_call(&life->isolation, life->modules, name->entry, &input, asked, &my_output);
-    my_crash = my_output.crashed;
-    return my_output.success ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
-}
-
-void fw_lifecycle_note_result(const fw_result_view *view, int64_t ran_ns)
-{
-    my_output = (fw_call_output){
-        .success = view->status == FW_SUCCESS, .result = view->result, .error = view->error};
-    my_ran_ns = ran_ns > 0 ? ran_ns : 0;
-    my_thread = UINT_MAX;
-    my_crash = view->crashed;
 }
 
 static bool withdraw(void *context, fw_task *task)
@@ -145,7 +92,8 @@ void fw_lifecycle_orders(void *context, const fw_order *orders, size_t count)
     for (size_t i = 0; i < count; i++) {
         fw_task *task = fw_engine_find(life->engine, orders[i].key);
         if (task && orders[i].kind == FW_ORDER_CANCEL) {
-            (void)fw_engine_cancel(life->engine, task);
+            if (fw_engine_cancel(life->engine, task) == FW_CANCEL_RUNNING)
+                fw_modules_wake(life->modules);
         } else if (task) {
             my_recall = true;
             withdraw(life, task);
@@ -192,52 +140,6 @@ void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why
              losses, losses == 1 ? "" : "s", worker, why);
 }
 
-/* A crash in isolation of a task that had lost a worker before is another loss (app/work.c). The
- * claim of its lease makes us the only one who writes. => false: it is an end like others. */
-static bool is_loss(fw_task *task, int why)
-{
-    fw_atomic(uint8_t) *losses = &fw_record_of(task)->losses;
-    /* Relaxed: one writer at a time. */
-    uint8_t before = fw_load_relaxed(losses);
-    if (why != FW_ENDED_BY_RUN || !my_crash || before == 0)
-        return false;
-    if (before < UINT8_MAX)
-        fw_store_relaxed(losses, (uint8_t)(before + 1));
-    return true;
-}
-
-/* A lost worker is nobody's failure, and too many of them are the end. */
-static int64_t next_run(const fw_lifecycle *life, fw_task *task, int why)
-{
-    if (is_loss(task, why)) {
-        /* Relaxed: as there. */
-        return fw_load_relaxed(&fw_record_of(task)->losses) < life->losses_max ? fw_now_ns() + 1
-                                                                               : 0;
-    }
-    return fw_retry_due_ns(life, task, why == FW_ENDED_BY_RUN ? &my_output : NULL);
-}
-
-int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
-{
-    fw_lifecycle *life = context;
-    int64_t at_ns = next_run(life, task, why);
-    if (at_ns > 0 && fw_is_heard(life))
-        fw_post_retried(life, task, why == FW_ENDED_BY_RUN ? my_output.error : (fw_span){0},
-                        at_ns - fw_now_ns());
-    return at_ns;
-}
-
-/* "Task timed out after 0.2s", seconds as Python prints a float. */
-static fw_span timeout_text(const fw_task *task, char *out, size_t capacity)
-{
-    fw_buffer number = {0};
-    fw_buffer_json_double(&number, (double)task->timeout_ns / 1e9);
-    int len = snprintf(out, capacity, "Task timed out after %.*ss", (int)number.len,
-                       number.data ? number.data : "");
-    fw_buffer_fini(&number);
-    return (fw_span){out, (size_t)len};
-}
-
 static fw_span literal(const char *text)
 {
     return (fw_span){text, strlen(text)};
@@ -246,8 +148,8 @@ static fw_span literal(const char *text)
 /* What happened, in the words that the wire expects. */
 static void describe(fw_cache_item *item, const fw_task *task, int why, char *text, size_t capacity)
 {
-    if (why == FW_ENDED_BY_DEADLINE)
-        item->error = timeout_text(task, text, capacity);
+    if (why == FW_ENDED_BY_DEADLINE || (why == FW_ENDED_BY_RUN && fw_my_run.late))
+        item->error = fw_timeout_text(task, text, capacity);
     else if (why == FW_ENDED_BY_STOP)
         item->error = literal("control plane is shutting down");
     else if (why == FW_ENDED_BY_LOSS)
@@ -258,10 +160,10 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
         item->error = literal(my_skip ? my_skip : "Task cancelled");
     else if (item->status == FW_CANCELLED)
         item->error = literal("Task cancelled after execution");
-    else if (my_output.success)
-        item->result = my_output.result;
+    else if (fw_my_run.output.success)
+        item->result = fw_my_run.output.result;
     else
-        item->error = my_output.error;
+        item->error = fw_my_run.output.error;
 }
 
 /* When it could have started; 0: not known. */
@@ -278,7 +180,7 @@ static int64_t ready_ns(fw_task *task)
 static void count_end(fw_lifecycle *life, fw_task *task, int why, fw_state status)
 {
     fw_run_count kind = FW_COUNT_FAILURE;
-    if (why == FW_ENDED_BY_DEADLINE)
+    if (why == FW_ENDED_BY_DEADLINE || (why == FW_ENDED_BY_RUN && fw_my_run.late))
         kind = FW_COUNT_TIMEOUT;
     else if (my_expiry && why == FW_ENDED_BY_OWNER)
         kind = FW_COUNT_EXPIRED;
@@ -287,14 +189,14 @@ static void count_end(fw_lifecycle *life, fw_task *task, int why, fw_state statu
     else if (status == FW_CANCELLED)
         kind = FW_COUNT_CANCELLED;
     unsigned thread = life->threads;
-    if (why == FW_ENDED_BY_RUN && my_thread < thread)
-        thread = my_thread;
+    if (why == FW_ENDED_BY_RUN && fw_my_run.thread < thread)
+        thread = fw_my_run.thread;
     size_t place = task->name;
     fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
     int64_t ran_ns =
         fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);
-    if (my_ran_ns > 0)
-        ran_ns = my_ran_ns;
+    if (fw_my_run.ran_ns > 0)
+        ran_ns = fw_my_run.ran_ns;
     if (why == FW_ENDED_BY_RUN && ran_ns > 0) {
         fw_run_counts_add(life->counts, place, task->level, FW_COUNT_RUN_NS, (uint64_t)ran_ns,
                           thread);
@@ -408,6 +310,9 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
         (item->attempt <= 1 && losses == 0 && !my_burial))
         return;
     const fw_record_extras *extras = fw_record_extras_of(task);
+    fw_buffer errors = {0};
+    if (!fw_notes_write_attempts(&errors, task) || errors.failed)
+        errors.len = 0;
     fw_dead_task dead = {
         .key = task->key,
         .id = fw_record_id(task, buffer),
@@ -417,6 +322,7 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
         .callback = item->callback,
         .options = fw_record_options(task),
         .error = item->error,
+        .attempt_errors = {errors.data, errors.len},
         .level = task->level,
         .attempts = item->attempt,
         .losses = losses,
@@ -432,6 +338,7 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
     }
     if (fw_dead_add(life->dead, &dead) && fw_is_heard(life))
         fw_post_dead(life, &dead);
+    fw_buffer_fini(&errors);
 }
 
 void fw_lifecycle_done(void *context, fw_task *task, int why)
@@ -461,11 +368,15 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     };
     describe(&item, task, why, text, sizeof text);
     fw_result_view view = fw_view_of_item(&item);
-    view.crashed = why == FW_ENDED_BY_RUN && my_crash;
+    view.crashed = why == FW_ENDED_BY_RUN && fw_my_run.crash;
+    if (why == FW_ENDED_BY_RUN)
+        view.again_ns = fw_my_run_again_ns();
+    else if (FW_UNLIKELY(item.started_wall_ns != 0))
+        fw_modules_wake(life->modules);
     fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, about_now_ns(task));
     count_end(life, task, why, item.status);
     if (fw_is_heard(life))
-        fw_post_ended(life, &item, why == FW_ENDED_BY_RUN ? my_ran_ns : 0);
+        fw_post_ended(life, &item, why == FW_ENDED_BY_RUN ? fw_my_run.ran_ns : 0);
     if (FW_UNLIKELY(item.status == FW_FAILURE))
         bury(life, task, &item);
     if (FW_UNLIKELY(fw_record_is_scheduled(task)))

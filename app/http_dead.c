@@ -54,6 +54,10 @@ static void write_dead(fw_buffer *out, const fw_dead_task *d)
     fw_buffer_format(out, ", \"priority\": \"%s\", \"attempts\": %u, \"losses\": %u, \"error\": ",
                      fw_prio_name((fw_prio)d->level), d->attempts, d->losses);
     fw_buffer_json_string(out, d->error);
+    if (d->attempt_errors.len > 0) {
+        fw_buffer_text(out, ", \"attempt_errors\": ");
+        fw_buffer_add(out, d->attempt_errors.ptr, d->attempt_errors.len);
+    }
     fw_buffer_format(out, ", \"created_unix\": %.3f, \"died_unix\": %.3f}",
                      (double)d->created_wall_ns / 1e9, (double)d->died_wall_ns / 1e9);
 }

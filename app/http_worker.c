@@ -138,12 +138,43 @@ static void release(void *context, const fw_web_request *request, fw_web_answer 
     give(context, request, answer, FW_POLLER_RELEASED, (fw_span){NULL, 0}, (fw_span){NULL, 0});
 }
 
+/* {"done": 3, "total": 10, "note": "text"}; a note that is too long is left out. */
+static bool read_progress(fw_json value, fw_progress_view *out, bool *told, char *room,
+                          size_t capacity, fw_web_answer *answer)
+{
+    int64_t done = 0, total = 0;
+    *told = value.type != FW_JSON_INVALID && value.type != FW_JSON_NULL;
+    *out = (fw_progress_view){0};
+    if (!*told)
+        return true;
+    fw_json whole = fw_json_get(value, "total");
+    if (!fw_json_int(fw_json_get(value, "done"), &done) || done < 0 ||
+        (whole.type != FW_JSON_INVALID && (!fw_json_int(whole, &total) || total < 0))) {
+        fw_web_problem_field(answer, 422, "progress",
+                             "an object with done, and perhaps total and note");
+        return false;
+    }
+    out->done = (uint64_t)done;
+    out->total = (uint64_t)total;
+    if (!fw_json_string(fw_json_get(value, "note"), room, capacity, &out->note) ||
+        out->note.len > FW_NOTE_MAX)
+        out->note = (fw_span){0};
+    return true;
+}
+
 static void beat(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     fw_control_plane *plane = context;
-    bool cancel = false;
+    bool cancel = false, told;
     int64_t lease_ns = 0;
-    if (!fw_poller_beat(plane->workers, fw_web_param(request, "lease"), &cancel, &lease_ns)) {
+    fw_json body;
+    fw_progress_view progress;
+    char room[FW_NOTE_MAX * 6];
+    if (!read_body(request, answer, &body) ||
+        !read_progress(fw_json_get(body, "progress"), &progress, &told, room, sizeof room, answer))
+        return;
+    if (!fw_poller_beat(plane->workers, fw_web_param(request, "lease"), told ? &progress : NULL,
+                        &cancel, &lease_ns)) {
         no_such_lease(answer);
         return;
     }

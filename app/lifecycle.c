@@ -5,6 +5,8 @@
 #include "app/lifecycle_parts.h"
 #include "app/long_poll.h"
 #include "app/manage.h"
+#include "app/notes.h"
+#include "app/retry.h"
 #include "app/workers.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -33,6 +35,7 @@ void fw_lifecycle_fini(fw_lifecycle *life)
     fw_waiters_fini(&life->waiters);
     fw_run_counts_destroy(life->counts);
     fw_latency_destroy(life->latency);
+    fw_retry_forget(life);
 }
 
 static void pause_thread(void *context, unsigned thread)
@@ -55,6 +58,12 @@ static void stop_thread(void *context, unsigned thread)
     fw_modules_thread_stop(life->modules, thread);
 }
 
+static void reclaim(void *context, fw_task *task)
+{
+    (void)context;
+    fw_notes_drop(task);
+}
+
 fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life)
 {
     return (fw_engine_ops){
@@ -62,6 +71,7 @@ fw_engine_ops fw_lifecycle_engine_ops(fw_lifecycle *life)
         .run = fw_lifecycle_run,
         .done = fw_lifecycle_done,
         .again = fw_lifecycle_again,
+        .reclaim = reclaim,
         .pause = pause_thread,
         .thread_start = start_thread,
         .thread_stop = stop_thread,
@@ -118,11 +128,13 @@ fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT])
     /* Its end is not told before it is stored: until then it counts as running. */
     if (fw_state_is_over(state))
         state = FW_RUNNING;
+    static _Thread_local fw_progress_copy progress;
     return (fw_result_view){
         .key = task->key,
         .id = fw_record_id(task, buffer),
         .status = state,
         .started_wall_ns = state == FW_RUNNING ? fw_load_relaxed(&task->started_wall_ns) : 0,
+        .progress = state == FW_RUNNING ? fw_notes_read_progress(task, &progress) : NULL,
     };
 }
 
@@ -133,6 +145,8 @@ fw_cancel fw_lifecycle_try_cancel(fw_lifecycle *life, fw_key key)
     fw_task *task = fw_engine_find(life->engine, key);
     if (task) {
         outcome = fw_engine_cancel(life->engine, task);
+        if (outcome == FW_CANCEL_RUNNING)
+            fw_modules_wake(life->modules);
         if (outcome == FW_CANCEL_RUNNING && life->workers)
             fw_workers_cancel(life->workers, task);
     }

@@ -39,6 +39,8 @@ typedef struct fw_lifecycle {
     unsigned losses_max;                   /* see loss-note in app/work.c */
     fw_dead *dead;                         /* NULL: a subworker keeps none */
     struct fw_workers *workers;            /* NULL: a subworker has none */
+    struct fw_retry_terms *terms;          /* by names, of their modules (app/retry.h) */
+    size_t terms_count;
     struct fw_schedules *schedules;        /* NULL: the same */
     fw_task_policy *policies;              /* all that names have had; see app/config_apply.h */
     struct fw_events *events;              /* NULL: the same */
@@ -48,6 +50,7 @@ typedef struct fw_lifecycle {
     fw_backpressure pressure;
     fw_atomic(unsigned) listeners; /* who wants to hear of events */
     fw_atomic(unsigned) wildcards; /* places that run whatever they are given */
+    fw_atomic(struct fw_notes *) told; /* see fw_notes_forward */
     /* Relaxed counts. */
     fw_atomic(uint64_t) resent, from_cache, known_again;
 } fw_lifecycle;

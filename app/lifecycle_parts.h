@@ -21,8 +21,22 @@ static inline bool fw_state_is_over(fw_state state)
 }
 
 /* The present state of a live task, never a terminal one; id text in buffer when it comes from the
- * key. */
+ * key; progress is borrowed until this thread calls it again. */
 fw_result_view fw_view_of_task(fw_task *task, char buffer[FW_UUID_TEXT]);
+
+/* The run that this thread has just ended, here or elsewhere; from run to done. */
+typedef struct fw_last_run {
+    fw_call_output output;
+    unsigned thread;
+    int64_t ran_ns; /* elsewhere, by the clock there; 0: by ours */
+    bool crash;
+    bool late; /* it failed, and its time was over */
+} fw_last_run;
+extern _Thread_local fw_last_run fw_my_run;
+/* What a subworker's run wants to follow, as fw_result_view has it. */
+int64_t fw_my_run_again_ns(void);
+/* "Task timed out after 0.2s". */
+fw_span fw_timeout_text(const fw_task *task, char *out, size_t capacity);
 
 /* intake */
 void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count);

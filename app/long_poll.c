@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "app/lifecycle_parts.h"
+#include "app/notes.h"
 #include "base/clock.h"
 #include "base/rcu.h"
 
@@ -33,7 +34,8 @@ static void add_text(fw_buffer *out, const char *name, fw_span text)
         fw_buffer_text(out, "null");
 }
 
-static void write_item(fw_buffer *out, const fw_cache_item *item)
+/* task: what is known of a live one beside; NULL: it is over. */
+static void write_item(fw_buffer *out, const fw_cache_item *item, fw_task *task)
 {
     char id[FW_UUID_TEXT];
     fw_span text = item->id;
@@ -56,6 +58,8 @@ static void write_item(fw_buffer *out, const fw_cache_item *item)
     else
         fw_buffer_text(out, "null");
     add_text(out, "error", item->error);
+    if (task)
+        fw_notes_write(out, task);
     fw_buffer_text(out, "}");
 }
 
@@ -74,7 +78,7 @@ static void write_task(const fw_lifecycle *life, fw_buffer *out, fw_task *task)
         .started_wall_ns = view.started_wall_ns,
         .name = fw_name_text(fw_names_at(life->names, task->name)),
     };
-    write_item(out, &item);
+    write_item(out, &item, task);
 }
 
 /* An end that is not kept: no room, or the cache is off. */
@@ -95,7 +99,7 @@ static void write_end(const fw_lifecycle *life, fw_buffer *out, const fw_task *t
         .result = view->result,
         .error = view->error,
     };
-    write_item(out, &item);
+    write_item(out, &item, NULL);
 }
 
 typedef enum known { KNOWN_OVER, KNOWN_LIVE, KNOWN_EXPIRED, KNOWN_NEVER } known;
@@ -107,7 +111,7 @@ static known write_known(fw_lifecycle *life, fw_key key, fw_buffer *out, const f
     fw_task *task = fw_engine_find(life->engine, key);
     fw_cache_answer stored = fw_cache_get(life->cache, key, fw_now_ns(), false, &item);
     if (stored == FW_CACHE_FOUND)
-        write_item(out, &item);
+        write_item(out, &item, NULL);
     else if (task && view)
         write_end(life, out, task, view);
     else if (task)

@@ -161,6 +161,8 @@ static void write_queues(fw_buffer *out, const fw_control_plane *plane,
              full);
     head(out, "fastworker_threads", "gauge", "Threads.");
     fw_buffer_format(out, "fastworker_threads{kind=\"task\"} %u\n", engine->pool.threads);
+    one(out, "fastworker_stuck_threads", "gauge",
+        "Own task threads in a run whose deadline has passed.", engine->stuck);
     head(out, "fastworker_thread_steals_total", "counter", "Work taken from other threads.");
     for (unsigned i = 0; i < engine->pool.threads; i++) {
         fw_thread_stats thread;

@@ -13,6 +13,7 @@
 
 #include "app/lifecycle_parts.h"
 #include "app/event_posts.h"
+#include "app/notes.h"
 #include "app/poller_unit.h"
 #include "app/task_options.h"
 #include "base/assert.h"
@@ -421,6 +422,8 @@ bool fw_poller_end(fw_workers *workers, fw_span text, fw_poller_verdict verdict,
 }
 
 typedef struct search {
+    fw_lifecycle *life;
+    const fw_progress_view *told;
     uint64_t lease;
     bool found, cancel;
 } search;
@@ -428,17 +431,19 @@ typedef struct search {
 static bool look(void *context, fw_task *task, uint64_t lease, int64_t given_ns)
 {
     search *s = context;
-    (void)given_ns;
-    if (lease != s->lease)
+    if (lease != s->lease || given_ns < 0)
         return true;
     s->found = true;
     s->cancel = fw_task_cancel_requested(task);
+    if (s->told)
+        fw_notes_progress(s->life, task, s->told->done, s->told->total, s->told->note);
     return false;
 }
 
-bool fw_poller_beat(fw_workers *workers, fw_span text, bool *cancel, int64_t *lease_ns)
+bool fw_poller_beat(fw_workers *workers, fw_span text, const fw_progress_view *progress,
+                    bool *cancel, int64_t *lease_ns)
 {
-    search s = {0};
+    search s = {.life = workers->life, .told = progress};
     fw_rcu_read_lock();
     fw_unit *unit = find_lease(workers, text, &s.lease);
     if (unit) {

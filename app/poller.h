@@ -40,7 +40,9 @@ typedef enum fw_poller_verdict {
  * (any more). */
 bool fw_poller_end(fw_workers *workers, fw_span lease, fw_poller_verdict verdict, fw_span result,
                    fw_span error);
-/* Renews a lease. *cancel: its task shall be ended. False: as above. */
-bool fw_poller_beat(fw_workers *workers, fw_span lease, bool *cancel, int64_t *lease_ns);
+/* Renews a lease. progress: how far its task is; NULL: not told. *cancel: its task shall be ended.
+ * False: as above. */
+bool fw_poller_beat(fw_workers *workers, fw_span lease, const fw_progress_view *progress,
+                    bool *cancel, int64_t *lease_ns);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct fw_record_extras {
 enum { FW_FOR_SCHEDULE = 128 };
 
 typedef struct fw_record {
+    fw_atomic(struct fw_notes *) notes;          /* app/notes.h; NULL: none */
     fw_reply_to first;                           /* form FW_REPLY_NONE: nobody waits */
     uint32_t args_len, kwargs_len, callback_len; /* 0: "[]", "{}", none */
     uint8_t id_len;                              /* 0: the key is the UUID */

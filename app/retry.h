@@ -9,6 +9,10 @@
 
 #include "app/lifecycle.h"
 
+/* What the author of a module says of a name; before the first task. 0 or -FW_ENOMEM. */
+int fw_retry_note(fw_lifecycle *life, uint32_t name, const fw_task_info *task);
+void fw_retry_forget(fw_lifecycle *life);
+
 /* output: of the run that failed; NULL: it ended otherwise. Monotonic, 0: not again. */
 int64_t fw_retry_due_ns(const fw_lifecycle *life, fw_task *task, const fw_call_output *output);
 

@@ -9,9 +9,11 @@
 
 #include "app/event_posts.h"
 #include "app/lifecycle_parts.h"
+#include "app/retry.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "engine/limits.h"
 
 static void submit(void *context, const fw_submission *submission)
 {
@@ -56,6 +58,10 @@ static int take_task(fw_schedules *schedules, char *error, size_t capacity,
     plan.when = text_of(cron ? task->cron : every);
     plan.until = text_of(task->repeat_until);
     plan.count = task->repeat_count > 0 ? task->repeat_count : -1;
+    plan.zone = text_of(task->tz);
+    /* Ours have 0 for the default, and then the same order. */
+    plan.overlap = task->overlap - 1;
+    plan.catchup = task->catchup - 1;
     plan.from_module = true;
     int rc = -FW_EINVAL;
     if (cron && task->every_ms != 0)
@@ -67,7 +73,27 @@ static int take_task(fw_schedules *schedules, char *error, size_t capacity,
     return rc;
 }
 
-static int take_module(fw_schedules *schedules, char *error, size_t capacity, const char *name,
+_Static_assert(FW_SCHEDULE_SKIP - 1 == FW_OVERLAP_SKIP &&
+                   FW_SCHEDULE_ALLOW - 1 == FW_OVERLAP_ALLOW &&
+                   FW_MISSED_NONE - 1 == FW_CATCHUP_NONE && FW_MISSED_ALL - 1 == FW_CATCHUP_ALL,
+               "one order");
+
+/* What its author says of limits and retries; the configuration file goes before. */
+static int take_options(fw_lifecycle *life, char *error, size_t capacity, const fw_task_info *task)
+{
+    const fw_name *name = fw_names_add(life->names, text_of(task->name));
+    const fw_task_policy *policy = name ? fw_name_policy(name) : NULL;
+    int rc = name ? fw_retry_note(life, name->index, task) : -FW_EFULL;
+    bool limited = task->max_running > 0 || task->rate_per_s > 0;
+    if (rc == 0 && limited && !(policy && (policy->max_running > 0 || policy->rate > 0)))
+        rc = fw_limit_set(life->engine, name->index, (uint32_t)task->max_running, task->rate_per_s,
+                          0);
+    if (rc < 0)
+        snprintf(error, capacity, "task %s: %s", task->name, fw_strerror(rc));
+    return rc;
+}
+
+static int take_module(fw_lifecycle *life, char *error, size_t capacity, const char *name,
                        const char *module_path)
 {
     char path[4096];
@@ -77,8 +103,11 @@ static int take_module(fw_schedules *schedules, char *error, size_t capacity, co
         rc = fw_module_read(&info, error, capacity, path);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < info.count && rc >= 0; i++)
-        rc = take_task(schedules, error, capacity, &info.tasks[i]);
+    for (size_t i = 0; i < info.count && rc >= 0; i++) {
+        rc = take_task(life->schedules, error, capacity, &info.tasks[i]);
+        if (rc >= 0)
+            rc = take_options(life, error, capacity, &info.tasks[i]);
+    }
     fw_module_info_fini(&info);
     return rc < 0 ? rc : 0;
 }
@@ -100,7 +129,7 @@ int fw_schedules_start(fw_lifecycle *life, char *error, size_t error_capacity,
         size_t len = strcspn(at, " ,");
         snprintf(name, sizeof name, "%.*s", (int)len, at);
         at += len;
-        rc = take_module(life->schedules, error, error_capacity, name, settings->module_path);
+        rc = take_module(life, error, error_capacity, name, settings->module_path);
     }
     return rc;
 }

@@ -14,6 +14,7 @@
 #include "app/config_apply.h"
 #include "app/exposure.h"
 #include "app/house.h"
+#include "app/notes.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -150,9 +151,12 @@ static int connect_up(subworker *sub)
 
 static void turn(void *context, unsigned count, int64_t now_ns)
 {
-    (void)context;
-    (void)count;
+    subworker *sub = context;
     (void)now_ns;
+    if (count % 2 != 0)
+        return;
+    fw_notes_forward(&sub->house.life);
+    fw_net_flush(sub->house.net);
 }
 
 /* Nothing new, also from a Python control plane; then back what does not run; then the rest. */

@@ -11,6 +11,7 @@
  * losses_max of them it is given up. SPDX-License-Identifier: Apache-2.0 */
 #include "app/event_posts.h"
 #include "app/lifecycle_parts.h"
+#include "app/notes.h"
 #include "app/poller_unit.h"
 #include "app/worker_unit.h"
 
@@ -224,6 +225,18 @@ static void take(fw_workers *workers, fw_task *task, const fw_lease_result *item
     fw_dispatch_end(workers->engine, task, item->lease, success, item->ran_ns);
 }
 
+/* It goes on, and its lease stays. */
+static void note_progress(fw_workers *workers, uint32_t place, const fw_lease_result *item)
+{
+    const fw_progress_view *progress = item->view.progress;
+    fw_rcu_read_lock();
+    fw_task *task = fw_dispatch_peek(workers->engine, place, item->lease);
+    if (task && progress)
+        (void)fw_notes_progress(workers->life, task, progress->done, progress->total,
+                                progress->note);
+    fw_rcu_read_unlock();
+}
+
 /* All are claimed first, so that what their ends will touch is fetched meanwhile. */
 static void take_some(fw_workers *workers, uint32_t place, const fw_lease_result *items,
                       size_t count)
@@ -231,6 +244,11 @@ static void take_some(fw_workers *workers, uint32_t place, const fw_lease_result
     fw_task *tasks[TAKE_MAX];
     FW_ASSERT(count <= TAKE_MAX);
     for (size_t i = 0; i < count; i++) {
+        tasks[i] = NULL;
+        if (FW_UNLIKELY(!items[i].returned && items[i].view.status == FW_RUNNING)) {
+            note_progress(workers, place, &items[i]);
+            continue;
+        }
         /* NULL: late; another run counts, or the end is known already. */
         tasks[i] = fw_dispatch_claim(workers->engine, place, items[i].lease);
         __builtin_prefetch(tasks[i], 1);

@@ -2,6 +2,7 @@
 #include "app/commands/output.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +148,19 @@ static void write_time(fw_buffer *out, const char *name, int64_t unix_ns)
     fw_buffer_format(out, ", \"%s\": \"%s\"", name, text);
 }
 
+static void write_progress(fw_buffer *out, const fw_result *r)
+{
+    uint64_t done, total;
+    const char *note;
+    if (fw_result_progress(r, &done, &total, &note) < 0)
+        return;
+    fw_buffer_format(out, ", \"progress\": {\"done\": %" PRIu64 ", \"total\": %" PRIu64, done,
+                     total);
+    fw_buffer_text(out, ", \"note\": ");
+    fw_buffer_json_string(out, (fw_span){note, strlen(note)});
+    fw_buffer_text(out, "}");
+}
+
 void fw_output_json(fw_buffer *out, const char *id, const char *status, const fw_result *r,
                     const char *error)
 {
@@ -167,6 +181,7 @@ void fw_output_json(fw_buffer *out, const char *id, const char *status, const fw
         fw_buffer_json_string(out, (fw_span){error, strlen(error)});
     }
     if (r != NULL) {
+        write_progress(out, r);
         write_time(out, "started_at", fw_result_started_ns(r));
         write_time(out, "completed_at", fw_result_finished_ns(r));
     }

@@ -1,4 +1,5 @@
 /* app/commands/status.c - what became of tasks. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,18 @@ static void print_time(const char *name, int64_t unix_ns)
     printf("%s at: %s\n", name, text);
 }
 
+static void print_progress(const fw_result *r)
+{
+    uint64_t done, total;
+    const char *note;
+    if (fw_result_progress(r, &done, &total, &note) < 0)
+        return;
+    printf("Progress: %" PRIu64, done);
+    if (total > 0)
+        printf(" of %" PRIu64 " (%.0f %%)", total, 100.0 * (double)done / (double)total);
+    printf("%s%s\n", note[0] ? ", " : "", note);
+}
+
 static void print_for_people(const char *id, const fw_result *r)
 {
     fw_state state = fw_result_state(r);
@@ -47,6 +60,7 @@ static void print_for_people(const char *id, const fw_result *r)
     } else if (sentence(state) != NULL) {
         printf("%s\n", sentence(state));
     }
+    print_progress(r);
     print_time("Started", fw_result_started_ns(r));
     print_time("Completed", fw_result_finished_ns(r));
 }
