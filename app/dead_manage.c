@@ -117,6 +117,10 @@ static bool list_one(void *context, const fw_dead_task *d)
     if (d->timeout_ns > 0)
         fw_buffer_format(out, ", \"timeout\": %.3f", (double)d->timeout_ns / 1e9);
     add_text(out, ", \"error\": ", d->error);
+    if (d->attempt_errors.len > 0) {
+        fw_buffer_text(out, ", \"attempt_errors\": ");
+        fw_buffer_add(out, d->attempt_errors.ptr, d->attempt_errors.len);
+    }
     fw_buffer_format(out, ", \"created_unix\": %.3f, \"died_unix\": %.3f}",
                      (double)d->created_wall_ns / 1e9, (double)d->died_wall_ns / 1e9);
     return true;

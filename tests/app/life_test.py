@@ -1,5 +1,5 @@
-"""The life of a task in the real program, run by a thread, in isolation, and by a subworker: how far
-it is, what its failed runs said, what a cancel finds and what a deadline does.
+"""The life of a task in the real program, run by a thread, in isolation, and by a subworker: how
+far it is, what its failed runs said, what a cancel finds and what a deadline does.
 
 running.c, progress.c, attempts.c, retry.c. Usage: life_test.py PROGRAM SAMPLES_MODULE; the module
 life lies beside the samples. Pains 5 and 11 of other queues' users are here by their numbers.
