@@ -107,6 +107,7 @@ typedef struct walk {
     fw_where_outcome *out;
     int64_t before_wall_ns;
     bool dry;
+    bool running; /* this round is for those that run, else for the others */
 } walk;
 
 static bool is_of_group(fw_task *task, fw_span group)
@@ -147,7 +148,7 @@ static bool visit(void *context, fw_task *task)
     fw_state state = fw_task_state(task);
     if (state == FW_ASSIGNED)
         state = FW_RUNNING;
-    if (fw_state_is_over(state) || !fits(w, task, state))
+    if (fw_state_is_over(state) || (state == FW_RUNNING) != w->running || !fits(w, task, state))
         return true;
     w->out->matched++;
     if (w->dry) {
@@ -177,6 +178,9 @@ void fw_cancel_where(fw_lifecycle *life, fw_where_outcome *out, const fw_where *
               .dry = dry};
     *out = (fw_where_outcome){0};
     fw_rcu_read_lock();
+    /* Those that wait first: one that runs and is told to end would make way for them. */
+    fw_engine_each(life->engine, visit, &w);
+    w.running = true;
     fw_engine_each(life->engine, visit, &w);
     fw_rcu_read_unlock();
     if (life->net)

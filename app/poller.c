@@ -421,45 +421,30 @@ bool fw_poller_end(fw_workers *workers, fw_span text, fw_poller_verdict verdict,
     return task != NULL;
 }
 
-typedef struct search {
-    fw_lifecycle *life;
-    const fw_progress_view *told;
-    uint64_t lease;
-    bool found, cancel;
-} search;
-
-static bool look(void *context, fw_task *task, uint64_t lease, int64_t given_ns)
-{
-    search *s = context;
-    if (lease != s->lease || given_ns < 0)
-        return true;
-    s->found = true;
-    s->cancel = fw_task_cancel_requested(task);
-    if (s->told)
-        fw_notes_progress(s->life, task, s->told->done, s->told->total, s->told->note);
-    return false;
-}
-
 bool fw_poller_beat(fw_workers *workers, fw_span text, const fw_progress_view *progress,
                     bool *cancel, int64_t *lease_ns)
 {
-    search s = {.life = workers->life, .told = progress};
+    uint64_t lease = 0;
+    fw_task *task = NULL;
     fw_rcu_read_lock();
-    fw_unit *unit = find_lease(workers, text, &s.lease);
+    fw_unit *unit = find_lease(workers, text, &lease);
     if (unit) {
         pthread_mutex_lock(&unit->poller->lock);
-        held *h = lease_in(unit->poller, s.lease);
+        held *h = lease_in(unit->poller, lease);
         if (h)
             h->renewed_ns = fw_now_ns();
         *lease_ns = unit->poller->lease_ns;
         pthread_mutex_unlock(&unit->poller->lock);
         if (h)
-            fw_dispatch_each(workers->engine, unit->place, look, &s);
+            task = fw_dispatch_peek(workers->engine, unit->place, lease);
         fw_registry_touch(workers->registry, (fw_span){unit->id, strlen(unit->id)}, fw_now_ns());
     }
+    *cancel = task && fw_task_cancel_requested(task);
+    if (task && progress)
+        (void)fw_notes_progress(workers->life, task, progress->done, progress->total,
+                                progress->note);
     fw_rcu_read_unlock();
-    *cancel = s.cancel;
-    return s.found;
+    return task != NULL;
 }
 
 /* --- the main thread --- */

@@ -11,9 +11,8 @@
  *
  * A task that somebody else ended meanwhile (its deadline, the engine's stop), or that another run
  * followed, stays in hand until the place answers or goes: the hold has the runner's and the
- * completer's reference, and gives them back.
- * Covered by tests/engine/dispatch_test.c and tests/engine/dispatch_loss_test.c.
- * SPDX-License-Identifier: Apache-2.0 */
+ * completer's reference, and gives them back. Covered by tests/engine/dispatch_test.c and
+ * dispatch_loss_test.c. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
 #include "engine/dispatch_priv.h"
@@ -453,10 +452,10 @@ uint64_t fw_dispatch_lease_of(const fw_task *task, uint32_t *place)
 
 fw_task *fw_dispatch_peek(fw_engine *engine, uint32_t place, uint64_t lease)
 {
-    sight seen;
-    const fw_hold *hold =
-        place_of(lease) == place ? hold_of(fw_engine_dispatcher(engine), lease) : NULL;
-    return hold && look_at(hold, word_of(lease, HELD), &seen) ? seen.task : NULL;
+    sight seen = {0};
+    const fw_hold *hold = hold_of(fw_engine_dispatcher(engine), lease);
+    bool held = hold && place_of(lease) == place && look_at(hold, word_of(lease, HELD), &seen);
+    return held ? seen.task : NULL;
 }
 
 void fw_dispatch_expire(fw_engine *engine, fw_task *task, uint64_t lease)
