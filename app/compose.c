@@ -124,17 +124,21 @@ bool fw_compose_knows(fw_lifecycle *life, fw_key key)
            fw_cache_get(life->cache, key, fw_now_ns(), true, &item) != FW_CACHE_UNKNOWN;
 }
 
-const char *fw_compose_refusal(const fw_lifecycle *life, const fw_task_options *o, size_t count)
+const char *fw_compose_refusal(const fw_lifecycle *life, const fw_task_options *o, fw_asked *asked)
 {
-    size_t waits = o->group.len > 0;
+    fw_key group = o->group.len > 0 ? fw_key_from_text(o->group) : asked->group;
+    asked->groups += !fw_key_equal(group, asked->group);
+    asked->group = group;
+    asked->keys += o->unique.len > 0;
+    asked->waits += o->group.len > 0;
     if (o->after.len > 0)
-        waits += fw_json_count((fw_json){FW_JSON_ARRAY, o->after});
+        asked->waits += fw_json_count((fw_json){FW_JSON_ARRAY, o->after});
     /* Relaxed: a limit, not a promise. */
-    if (fw_load_relaxed(&life->waiters.count) + waits * count > FW_WAITERS_MAX)
+    if (fw_load_relaxed(&life->waiters.count) + asked->waits > FW_WAITERS_MAX)
         return "too many wait already";
-    if (o->unique.len > 0 && fw_unique_is_full(life->compose->unique, count))
+    if (o->unique.len > 0 && fw_unique_is_full(life->compose->unique, asked->keys))
         return "too many unique keys are taken";
-    if (o->group.len > 0 && fw_named_groups_is_full(life->compose->groups, count))
+    if (o->group.len > 0 && fw_named_groups_is_full(life->compose->groups, asked->groups))
         return "there are too many groups already";
     return NULL;
 }

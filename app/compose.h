@@ -45,9 +45,15 @@ static inline fw_json_cursor fw_after_open(const fw_task_options *options)
 }
 /* Has the id been here, as far as anybody knows? In a read section. */
 bool fw_compose_knows(fw_lifecycle *life, fw_key key);
-/* NULL: there is room for what it asks for. Otherwise a sentence. count: how many such tasks. */
+/* What the members of a batch ask for together; all 0: nothing yet. */
+typedef struct fw_asked {
+    size_t waits, keys, groups;
+    fw_key group; /* the last one: one group's members mostly follow each other */
+} fw_asked;
+/* NULL: there is room for what it asks for, beside the others; it is added to these. Otherwise a
+ * sentence. */
 const char *fw_compose_refusal(const fw_lifecycle *life, const fw_task_options *options,
-                               size_t count);
+                               fw_asked *asked);
 
 /* A dead task may be run again: nobody else has its unique key. Any thread. */
 bool fw_compose_may_revive(fw_lifecycle *life, const fw_submission *s);

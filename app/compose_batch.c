@@ -40,6 +40,7 @@ struct fw_batch {
     size_t edge_count, edge_capacity;
     stand_in *stand_ins;
     size_t stand_in_count;
+    fw_asked asked;
     int rc; /* why it is refused */
 };
 
@@ -95,7 +96,7 @@ static bool take_keys_of(fw_lifecycle *life, fw_batch *batch, const fw_submissio
     if (!fw_task_options_read(&options, s->options, error) ||
         !fw_options_agree(life, &options, s, error))
         return false;
-    const char *full = life->compose ? fw_compose_refusal(life, &options, 1) : NULL;
+    const char *full = life->compose ? fw_compose_refusal(life, &options, &batch->asked) : NULL;
     if (full) {
         batch->rc = -FW_EFULL;
         snprintf(error, FW_TASK_OPTIONS_ERROR, "%s, try again later", full);

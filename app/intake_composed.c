@@ -204,7 +204,8 @@ static bool read_options(fw_lifecycle *life, const fw_chunk *c, const fw_submiss
     }
     if (!life->compose)
         return true;
-    const char *full = fw_compose_refusal(life, options, 1);
+    fw_asked asked = {0};
+    const char *full = fw_compose_refusal(life, options, &asked);
     if (full) {
         *reason = FW_REFUSED_FULL;
         snprintf(error, FW_TASK_OPTIONS_ERROR, "%s, try again later", full);

@@ -123,6 +123,15 @@ class After(Composition):
         self.cancel(first)
         self.assertEqual(self.end(second)["result"], 7)
 
+    def test_a_batch_with_more_waits_than_there_may_be(self):
+        # Not as many as find room, with the rest told that what they follow is gone.
+        first = "w"
+        self.accept(task("sleep", 600, task_id=first))
+        followers = [task("echo", i, options={"after": [first] * 10000, "on_failure": "run"})
+                     for i in range(27)]
+        self.refuse("too many wait", *followers)
+        self.cancel(first)
+
     def test_follows_one_that_has_ended(self):
         first, = self.accept(task("add", 1, 2))
         self.end(first)
