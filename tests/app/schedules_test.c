@@ -65,8 +65,9 @@ static void cancel(void *context, fw_key key)
 
 static void make(fw_catchup catchup)
 {
-    fw_schedule_config config = {
-        .zone = "UTC", .catchup = catchup, .ops = {NULL, submit, is_alive, cancel}};
+    fw_schedule_config config = {.zone = "UTC",
+                                 .catchup = catchup,
+                                 .ops = {.submit = submit, .alive = is_alive, .cancel = cancel}};
     memset(&it, 0, sizeof it);
     it.wall_ns = begin_ns;
     it.now_ns = FW_NS_PER_S;
