@@ -78,7 +78,9 @@ static bool is_another(fw_lifecycle *life, const fw_submission *s)
         differs = name.len != s->name.len || memcmp(name.ptr, s->name.ptr, name.len) != 0;
     if (task && !differs) {
         fw_span args = fw_record_args(task);
-        differs = args.len != s->args.len || memcmp(args.ptr, s->args.ptr, args.len) != 0;
+        fw_span kwargs = fw_record_kwargs(task);
+        differs = args.len != s->args.len || memcmp(args.ptr, s->args.ptr, args.len) != 0 ||
+                  kwargs.len != s->kwargs.len || memcmp(kwargs.ptr, s->kwargs.ptr, kwargs.len) != 0;
     }
     fw_rcu_read_unlock();
     return differs;

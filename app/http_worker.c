@@ -100,11 +100,10 @@ static void no_such_lease(fw_web_answer *answer)
                    "this lease is not, or no longer, good: drop the task, another may run it");
 }
 
-static void give(fw_control_plane *plane, const fw_web_request *request, fw_web_answer *answer,
-                 fw_poller_verdict verdict, fw_span result, fw_span error)
+static void end(fw_control_plane *plane, const fw_web_request *request, fw_web_answer *answer,
+                const fw_result_view *view)
 {
-    fw_span lease = fw_web_param(request, "lease");
-    if (fw_poller_end(plane->workers, lease, verdict, result, error))
+    if (fw_poller_end(plane->workers, fw_web_param(request, "lease"), view))
         fw_buffer_text(&answer->body, "{\"ok\": true}");
     else
         no_such_lease(answer);
@@ -113,29 +112,53 @@ static void give(fw_control_plane *plane, const fw_web_request *request, fw_web_
 static void complete(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     fw_json body;
+    fw_result_view view = {.status = FW_SUCCESS, .result = {"null", 4}};
     if (!read_body(request, answer, &body))
         return;
     fw_json result = fw_json_get(body, "result");
-    fw_span text = result.type == FW_JSON_INVALID ? (fw_span){"null", 4} : result.text;
-    give(context, request, answer, FW_POLLER_DONE, text, (fw_span){NULL, 0});
+    if (result.type != FW_JSON_INVALID)
+        view.result = result.text;
+    end(context, request, answer, &view);
+}
+
+/* "final": no other run; "retry_ms": the next one after so long. */
+static bool read_again(fw_json body, int64_t *again_ns, fw_web_answer *answer)
+{
+    fw_json final = fw_json_get(body, "final"), wait = fw_json_get(body, "retry_ms");
+    double ms = 0;
+    if (final.type != FW_JSON_INVALID && final.type != FW_JSON_TRUE &&
+        final.type != FW_JSON_FALSE) {
+        fw_web_problem_field(answer, 422, "final", "true or false");
+        return false;
+    }
+    if (wait.type != FW_JSON_INVALID && (!fw_json_double(wait, &ms) || !(ms >= 0 && ms <= 1e12))) {
+        fw_web_problem_field(answer, 422, "retry_ms", "milliseconds, not negative");
+        return false;
+    }
+    if (final.type == FW_JSON_TRUE)
+        *again_ns = -1;
+    else if (wait.type != FW_JSON_INVALID)
+        *again_ns = 1 + (int64_t)(ms * 1e6);
+    return true;
 }
 
 static void fail(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     fw_json body;
     char room[8192];
-    fw_span error;
+    fw_result_view view = {.status = FW_FAILURE};
     if (!read_body(request, answer, &body))
         return;
-    if (!fw_json_string(fw_json_get(body, "error"), room, sizeof room, &error) || error.len == 0)
+    if (!fw_json_string(fw_json_get(body, "error"), room, sizeof room, &view.error) ||
+        view.error.len == 0)
         fw_web_problem_field(answer, 422, "error", "what went wrong, a text of up to 8,000 bytes");
-    else
-        give(context, request, answer, FW_POLLER_FAILED, (fw_span){NULL, 0}, error);
+    else if (read_again(body, &view.again_ns, answer))
+        end(context, request, answer, &view);
 }
 
 static void release(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    give(context, request, answer, FW_POLLER_RELEASED, (fw_span){NULL, 0}, (fw_span){NULL, 0});
+    end(context, request, answer, NULL);
 }
 
 /* {"done": 3, "total": 10, "note": "text"}; a note that is too long is left out. */

@@ -392,8 +392,7 @@ static void settle(fw_workers *workers)
     fw_net_flush(workers->life->net);
 }
 
-bool fw_poller_end(fw_workers *workers, fw_span text, fw_poller_verdict verdict, fw_span result,
-                   fw_span error)
+bool fw_poller_end(fw_workers *workers, fw_span text, const fw_result_view *end)
 {
     uint64_t lease = 0;
     held h;
@@ -402,18 +401,13 @@ bool fw_poller_end(fw_workers *workers, fw_span text, fw_poller_verdict verdict,
     fw_task *task = NULL;
     if (unit && take_out(unit->poller, lease, &h))
         task = fw_dispatch_claim(workers->engine, unit->place, lease);
-    if (task && verdict == FW_POLLER_RELEASED) {
+    if (task && !end) {
         fw_dispatch_return(workers->engine, task, lease, false);
     } else if (task) {
-        fw_result_view view = {.status = verdict == FW_POLLER_DONE ? FW_SUCCESS : FW_FAILURE};
         int64_t ran_ns = fw_now_ns() - h.given_ns;
-        if (verdict == FW_POLLER_DONE)
-            view.result = result;
-        else
-            view.error = error;
-        fw_lifecycle_note_result(&view, ran_ns);
+        fw_lifecycle_note_result(end, ran_ns);
         fw_post_from(unit->id);
-        fw_dispatch_end(workers->engine, task, lease, verdict == FW_POLLER_DONE, ran_ns);
+        fw_dispatch_end(workers->engine, task, lease, end->status == FW_SUCCESS, ran_ns);
         fw_post_from(NULL);
     }
     fw_rcu_read_unlock();

@@ -31,15 +31,10 @@ typedef struct fw_poll {
 bool fw_poller_poll(fw_workers *workers, const fw_poll *poll, const fw_web_ticket *ticket,
                     int *status, char *error, size_t error_capacity);
 
-typedef enum fw_poller_verdict {
-    FW_POLLER_DONE,
-    FW_POLLER_FAILED,
-    FW_POLLER_RELEASED
-} fw_poller_verdict;
-/* The end of a lease. result: JSON, of DONE; error: text, of FAILED. False: there is no such lease
- * (any more). */
-bool fw_poller_end(fw_workers *workers, fw_span lease, fw_poller_verdict verdict, fw_span result,
-                   fw_span error);
+/* Ends a lease: with what its task came to (SUCCESS and a result, or FAILURE, an error, and what
+ * shall follow it), or NULL: it has not run, and goes back into the queue. False: there is no such
+ * lease (any more). */
+bool fw_poller_end(fw_workers *workers, fw_span lease, const fw_result_view *end);
 /* Renews a lease. progress: how far its task is; NULL: not told. *cancel: its task shall be ended.
  * False: as above. */
 bool fw_poller_beat(fw_workers *workers, fw_span lease, const fw_progress_view *progress,

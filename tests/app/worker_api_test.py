@@ -147,6 +147,26 @@ class Leases(Worker):
         wait_until(lambda: self.cp.json("/api/v1/tasks/again")["status"] == "retrying",
                    "it waits for its next run")
 
+    def test_a_failure_says_what_shall_follow(self):
+        for task_id in ("soon", "never"):
+            done = self.cp.run("submit", "--stdin", "--non-blocking", "--json", stdin=json.dumps(
+                {"task": "add", "args": [1, 2], "id": task_id, "max_retries": 3}) + "\n")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            task, = self.poll(wait=60)
+            self.assertEqual(task["id"], task_id)
+            self.post(task["lease"] + ":fail", 422, error="x", retry_ms=-1)
+            self.post(task["lease"] + ":fail", 422, error="x", final=1)
+            if task_id == "never":
+                self.post(task["lease"] + ":fail", error="wrong for ever", final=True)
+                continue
+            self.post(task["lease"] + ":fail", error="not yet", retry_ms=1)
+            task, = self.poll(wait=60)  # its own delay is a minute
+            self.assertEqual((task["id"], task["attempt"]), ("soon", 2))
+            self.post(task["lease"] + ":complete", result=3)
+        self.assertEqual(self.ended("soon")["result"], 3)
+        end = self.ended("never")
+        self.assertEqual((end["status"], end["error"]), ("failure", "wrong for ever"))
+
     def test_drained_and_resumed(self):
         self.poll(wait=0)
         self.assertEqual(self.cp.run("drain", "w1").returncode, 0)
