@@ -187,6 +187,15 @@ void fw_cancel_where(fw_lifecycle *life, fw_where_outcome *out, const fw_where *
         fw_net_flush(life->net);
 }
 
+void fw_cancel_where_write(fw_buffer *out, const fw_where_outcome *outcome, bool dry)
+{
+    fw_buffer_format(out,
+                     "{\"matched\": %zu, \"cancelled\": {\"queued\": %zu, \"scheduled\": %zu, "
+                     "\"retrying\": %zu}, \"asked\": %zu, \"late\": %zu, \"dry_run\": %s}",
+                     outcome->matched, outcome->queued, outcome->scheduled, outcome->retrying,
+                     outcome->running, outcome->late, dry ? "true" : "false");
+}
+
 bool fw_cancel_where_answer(fw_lifecycle *life, fw_span action, fw_json request, fw_buffer *out)
 {
     fw_where where;
@@ -200,10 +209,6 @@ bool fw_cancel_where_answer(fw_lifecycle *life, fw_span action, fw_json request,
     }
     bool dry = fw_json_get(request, "dry_run").type == FW_JSON_TRUE;
     fw_cancel_where(life, &outcome, &where, dry);
-    fw_buffer_format(out,
-                     "{\"matched\": %zu, \"cancelled\": {\"queued\": %zu, \"scheduled\": %zu, "
-                     "\"retrying\": %zu}, \"asked\": %zu, \"late\": %zu, \"dry_run\": %s}",
-                     outcome.matched, outcome.queued, outcome.scheduled, outcome.retrying,
-                     outcome.running, outcome.late, dry ? "true" : "false");
+    fw_cancel_where_write(out, &outcome, dry);
     return true;
 }

@@ -29,6 +29,8 @@ typedef struct fw_where_outcome {
 bool fw_where_read(fw_where *out, char error[160], char room[1024], fw_json where);
 /* Counts by state what it cancels; dry: what it would. */
 void fw_cancel_where(fw_lifecycle *life, fw_where_outcome *out, const fw_where *where, bool dry);
+/* What it came to, as above. */
+void fw_cancel_where_write(fw_buffer *out, const fw_where_outcome *outcome, bool dry);
 /* False: that is not the action. */
 bool fw_cancel_where_answer(fw_lifecycle *life, fw_span action, fw_json request, fw_buffer *out);
 

@@ -1,6 +1,7 @@
 /* app/http_tasks.c - /api/v1/tasks: the list, one task, its result, cancelling and running it
  * again. Covered by http_tasks_test.py and long_poll_test.py. SPDX-License-Identifier: Apache-2.0
  */
+#include "app/cancel_where.h"
 #include "app/http.h"
 
 #include <stdlib.h>
@@ -179,6 +180,28 @@ static void cancel_task(void *context, const fw_web_request *request, fw_web_ans
                      fw_state_name(f.state));
 }
 
+/* {"where": {"name": "resize", "older": 60}, "dry_run": true}: app/cancel_where. */
+static void cancel_some(void *context, const fw_web_request *request, fw_web_answer *answer)
+{
+    fw_control_plane *plane = context;
+    fw_where where;
+    fw_where_outcome outcome;
+    char error[160], room[1024];
+    fw_json body = fw_json_parse(request->body), dry = {FW_JSON_FALSE, {NULL, 0}};
+    if (body.type == FW_JSON_OBJECT && fw_json_get(body, "dry_run").type != FW_JSON_INVALID)
+        dry = fw_json_get(body, "dry_run");
+    if (body.type != FW_JSON_OBJECT)
+        fw_web_problem(answer, 400, NULL, "the body must be a JSON object");
+    else if (dry.type != FW_JSON_TRUE && dry.type != FW_JSON_FALSE)
+        fw_web_problem_field(answer, 422, "dry_run", "true or false");
+    else if (!fw_where_read(&where, error, room, fw_json_get(body, "where")))
+        fw_web_problem_field(answer, 422, "where", "%s", error);
+    else {
+        fw_cancel_where(&plane->house.life, &outcome, &where, dry.type == FW_JSON_TRUE);
+        fw_cancel_where_write(&answer->body, &outcome, dry.type == FW_JSON_TRUE);
+    }
+}
+
 static void retry_task(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
     fw_control_plane *plane = context;
@@ -212,6 +235,7 @@ static void retry_task(void *context, const fw_web_request *request, fw_web_answ
 
 static const fw_web_route routes[] = {
     {"GET", "/api/v1/tasks", FW_WEB_READ, list_tasks, NULL, false},
+    {"POST", "/api/v1/tasks:cancel", FW_WEB_ADMIN, cancel_some, NULL, false},
     {"GET", "/api/v1/tasks/{id}", FW_WEB_READ, get_task, NULL, false},
     {"DELETE", "/api/v1/tasks/{id}", FW_WEB_ADMIN, cancel_task, NULL, false},
     {"GET", "/api/v1/tasks/{id}/result", FW_WEB_READ, get_result, NULL, false},

@@ -68,6 +68,28 @@ class Tasks(HttpCase):
         self.refused(404, "DELETE", "/api/v1/tasks/nobody")
         self.refused(404, "DELETE", "/api/v1/tasks/" + "n" * 300)
 
+    def test_cancelling_by_filter(self):
+        self.ok("POST", "/api/v1/queues/low:pause")
+        for i in range(3):
+            self.ok("POST", "/api/v1/tasks",
+                    {"task": "add", "id": f"w{i}", "priority": "low" if i else "normal",
+                     "options": {"group": "some"}, "countdown": 0 if i else 600}, status=202)
+        where = {"where": {"group": "some"}, "dry_run": True}
+        told = self.ok("POST", "/api/v1/tasks:cancel", where)
+        found = {"matched": 3, "cancelled": {"queued": 2, "scheduled": 1, "retrying": 0},
+                 "asked": 0, "late": 0, "dry_run": True}
+        self.assertEqual(told, found)
+        self.assertEqual(self.shared.status("w1"), "queued")
+        self.assertEqual(self.ok("POST", "/api/v1/tasks:cancel", {"where": {"group": "some"}}),
+                         {**found, "dry_run": False})
+        for i in range(3):
+            self.assertEqual(self.shared.status(f"w{i}"), "cancelled")
+        self.ok("POST", "/api/v1/queues/low:resume")
+        for body, field in (({}, "where"), ({"where": {}}, "where"),
+                            ({"where": {"group": "g"}, "dry_run": 1}, "dry_run")):
+            self.assertEqual(self.refused(422, "POST", "/api/v1/tasks:cancel", body)["field"],
+                             field)
+
     def test_running_again(self):
         self.ok("POST", "/api/v1/tasks", {
             "task": "fail", "id": "d1", "max_retries": 1, "retry_delay": 0}, prefer="wait=60")
