@@ -286,7 +286,7 @@ typedef struct revival {
     bool done;
 } revival;
 
-/* What finds no room stays among the dead. */
+/* What finds no room, or nobody to run it, stays among the dead. */
 static void submit_again(void *context, const fw_dead_task *dead)
 {
     revival *r = context;
@@ -309,8 +309,9 @@ static void submit_again(void *context, const fw_dead_task *dead)
         .level = dead->level,
         .reply = {.form = FW_REPLY_NONE},
     };
-    fw_task *task =
-        fw_compose_may_revive(life, &s) ? fw_engine_alloc(life->engine, fw_record_size(&s)) : NULL;
+    /* A name that nobody knows any more would end it at once. */
+    bool may = runnable(life, s.name) && fw_compose_may_revive(life, &s);
+    fw_task *task = may ? fw_engine_alloc(life->engine, fw_record_size(&s)) : NULL;
     if (!task) {
         (void)fw_dead_add(life->dead, dead);
         return;

@@ -98,6 +98,17 @@ class Dead(Case):
         self.assertEqual(result["result"], "yes")
         self.assertEqual(self.dead_ids(plane), [])
 
+    def test_of_a_name_that_nobody_knows_it_stays(self):
+        plane = self.plane()
+        only, = self.kill(plane, ("fail", ["no paper"]))
+        plane.run("dead", "edit", only, "--task", "nobody_has_this", "--retry")
+        self.assertEqual(self.ok(plane)["tasks"][0]["name"], "nobody_has_this")
+        plane.run("dead", "retry", only)
+        self.assertEqual(self.dead_ids(plane), [only])
+        self.assertIn("no paper", plane.run("status", only).stdout)
+        self.ok(plane, "edit", only, "--task", "echo", "--args", '["yes"]', "--retry")
+        wait_until(lambda: json.loads(self.wait_end(plane, only))["result"] == "yes", "it runs")
+
     def wait_end(self, plane, task_id):
         def ended():
             text = plane.run("status", task_id, "--json").stdout
