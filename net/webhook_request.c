@@ -118,7 +118,7 @@ void fw_webhook_request_end(fw_webhook *hook)
 fw_webhook_outcome fw_webhook_judge(const fw_webhook *hook, CURLcode result, long status, char *why,
                                     size_t capacity)
 {
-    if (hook->went_private) {
+    if (hook->went_private && status == 0) {
         snprintf(why, capacity,
                  "its host is in a private network, and not named in callback-allow");
         return FW_WEBHOOK_FAILED;
