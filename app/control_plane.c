@@ -150,13 +150,13 @@ static void announce(const fw_control_plane *plane)
            fw_names_count(plane->house.names), plane->house.runs ? plane->house.threads : 0, page);
 }
 
-/* The dashboard's listeners count as one. */
+/* The dashboard's listeners count as one; those to figures do not. */
 static void follow_the_web(fw_control_plane *plane)
 {
-    bool watched = plane->web && fw_web_is_watched(plane->web);
-    if (watched != plane->watched)
-        fw_events_listen(plane->house.life.events, watched ? 1 : -1);
-    plane->watched = watched;
+    bool followed = fw_web_is_followed(plane->web);
+    if (followed != plane->followed)
+        fw_events_listen(plane->house.life.events, followed ? 1 : -1);
+    plane->followed = followed;
 }
 
 static void turn(void *context, unsigned count, int64_t now_ns)

@@ -14,7 +14,7 @@ typedef struct fw_control_plane {
     fw_workers *workers;
     fw_web *web;          /* NULL: no dashboard */
     struct fw_http_stats *stats;
-    bool watched;         /* somebody looks at it */
+    bool followed;        /* somebody at it hears of tasks */
     fw_supervisor *local; /* NULL: no subworkers of our own */
 } fw_control_plane;
 

@@ -187,18 +187,18 @@ static void cancel_some(void *context, const fw_web_request *request, fw_web_ans
     fw_where where;
     fw_where_outcome outcome;
     char error[160], room[1024];
-    fw_json body = fw_json_parse(request->body), dry = {FW_JSON_FALSE, {NULL, 0}};
-    if (body.type == FW_JSON_OBJECT && fw_json_get(body, "dry_run").type != FW_JSON_INVALID)
-        dry = fw_json_get(body, "dry_run");
-    if (body.type != FW_JSON_OBJECT)
-        fw_web_problem(answer, 400, NULL, "the body must be a JSON object");
-    else if (dry.type != FW_JSON_TRUE && dry.type != FW_JSON_FALSE)
+    fw_json body;
+    bool dry = false;
+    if (!fw_http_object(request, &body, answer))
+        return;
+    fw_json said = fw_json_get(body, "dry_run");
+    if (said.type != FW_JSON_INVALID && !fw_json_bool(said, &dry)) {
         fw_web_problem_field(answer, 422, "dry_run", "true or false");
-    else if (!fw_where_read(&where, error, room, fw_json_get(body, "where")))
+    } else if (!fw_where_read(&where, error, room, fw_json_get(body, "where"))) {
         fw_web_problem_field(answer, 422, "where", "%s", error);
-    else {
-        fw_cancel_where(&plane->house.life, &outcome, &where, dry.type == FW_JSON_TRUE);
-        fw_cancel_where_write(&answer->body, &outcome, dry.type == FW_JSON_TRUE);
+    } else {
+        fw_cancel_where(&plane->house.life, &outcome, &where, dry);
+        fw_cancel_where_write(&answer->body, &outcome, dry);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "app/http_parts.h"
 #include "app/poller.h"
 #include "base/clock.h"
 
@@ -13,17 +14,6 @@ static const int64_t wait_max_ns = 60 * FW_NS_PER_S;
 static const int64_t lease_min_ns = FW_NS_PER_S, lease_max_ns = 3600 * FW_NS_PER_S;
 static const int64_t wait_default_ns = 20 * FW_NS_PER_S, lease_default_ns = 30 * FW_NS_PER_S;
 enum { WORKER_MAX = 200 };
-
-/* The body as an object; empty: one without members. */
-static bool read_body(const fw_web_request *request, fw_web_answer *answer, fw_json *body)
-{
-    fw_span text = request->body.len > 0 ? request->body : (fw_span){"{}", 2};
-    *body = fw_json_parse(text);
-    if (body->type == FW_JSON_OBJECT)
-        return true;
-    fw_web_problem(answer, 400, NULL, "the body must be a JSON object");
-    return false;
-}
 
 static bool read_seconds(fw_json body, const char *name, int64_t least_ns, int64_t most_ns,
                          int64_t *out_ns, fw_web_answer *answer)
@@ -86,7 +76,8 @@ static void poll_tasks(void *context, const fw_web_request *request, fw_web_answ
     int status = 0;
     fw_poll poll = {
         .wait_ns = wait_default_ns, .lease_ns = lease_default_ns, .peer = request->peer};
-    if (!read_body(request, answer, &body) || !read_poll(body, &poll, room, sizeof room, answer))
+    if (!fw_http_object(request, &body, answer) ||
+        !read_poll(body, &poll, room, sizeof room, answer))
         return;
     if (fw_poller_poll(plane->workers, &poll, &request->ticket, &status, error, sizeof error))
         answer->is_later = true;
@@ -113,7 +104,7 @@ static void complete(void *context, const fw_web_request *request, fw_web_answer
 {
     fw_json body;
     fw_result_view view = {.status = FW_SUCCESS, .result = {"null", 4}};
-    if (!read_body(request, answer, &body))
+    if (!fw_http_object(request, &body, answer))
         return;
     fw_json result = fw_json_get(body, "result");
     if (result.type != FW_JSON_INVALID)
@@ -126,8 +117,8 @@ static bool read_again(fw_json body, int64_t *again_ns, fw_web_answer *answer)
 {
     fw_json final = fw_json_get(body, "final"), wait = fw_json_get(body, "retry_ms");
     double ms = 0;
-    if (final.type != FW_JSON_INVALID && final.type != FW_JSON_TRUE &&
-        final.type != FW_JSON_FALSE) {
+    bool never = false;
+    if (final.type != FW_JSON_INVALID && !fw_json_bool(final, &never)) {
         fw_web_problem_field(answer, 422, "final", "true or false");
         return false;
     }
@@ -135,7 +126,7 @@ static bool read_again(fw_json body, int64_t *again_ns, fw_web_answer *answer)
         fw_web_problem_field(answer, 422, "retry_ms", "milliseconds, not negative");
         return false;
     }
-    if (final.type == FW_JSON_TRUE)
+    if (never)
         *again_ns = -1;
     else if (wait.type != FW_JSON_INVALID)
         *again_ns = 1 + (int64_t)(ms * 1e6);
@@ -147,7 +138,7 @@ static void fail(void *context, const fw_web_request *request, fw_web_answer *an
     fw_json body;
     char room[8192];
     fw_result_view view = {.status = FW_FAILURE};
-    if (!read_body(request, answer, &body))
+    if (!fw_http_object(request, &body, answer))
         return;
     if (!fw_json_string(fw_json_get(body, "error"), room, sizeof room, &view.error) ||
         view.error.len == 0)
@@ -193,7 +184,7 @@ static void beat(void *context, const fw_web_request *request, fw_web_answer *an
     fw_json body;
     fw_progress_view progress;
     char room[FW_NOTE_MAX * 6];
-    if (!read_body(request, answer, &body) ||
+    if (!fw_http_object(request, &body, answer) ||
         !read_progress(fw_json_get(body, "progress"), &progress, &told, room, sizeof room, answer))
         return;
     if (!fw_poller_beat(plane->workers, fw_web_param(request, "lease"), told ? &progress : NULL,

@@ -91,7 +91,8 @@ class Looker:
 
     def __init__(self, port):
         self.port, self.over, self.events = port, threading.Event(), 0
-        self.stream = urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/events", timeout=60)
+        self.stream = urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/events?only=stats",
+                                             timeout=60)
         self.threads = [threading.Thread(target=work) for work in (self.listen, self.read)]
         for thread in self.threads:
             thread.start()

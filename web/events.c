@@ -68,7 +68,8 @@ struct fw_web_audience {
     h2o_timeout_entry_t timer, second_timer;
     client *clients;
     bool is_open;
-    int64_t last_left_ms, swept_ms;
+    int64_t until_ms[FW_EVENT_KINDS]; /* by kind: it is wanted so long at least */
+    int64_t swept_ms;
 };
 
 /* What a request asks for, until it is taken. */
@@ -239,7 +240,6 @@ static void on_request_end(void *object)
         c->next->link = c->link;
     /* Relaxed: one writer; to be shown. */
     fw_count(&audience->count, (unsigned)-1);
-    audience->last_left_ms = now_ms();
 }
 
 /* --- the timer --- */
@@ -278,6 +278,21 @@ static void arm(fw_web_audience *audience)
         h2o_timeout_link(audience->context->loop, &audience->timeout, &audience->timer);
 }
 
+/* The kinds that those who listen want, or wanted a moment ago. */
+static unsigned wanted(fw_web_audience *audience, int64_t now)
+{
+    unsigned present = 0, kinds = 0;
+    for (const client *c = audience->clients; c; c = c->next)
+        present |= c->kinds;
+    for (unsigned kind = 1; audience->is_open && kind < FW_EVENT_KINDS; kind *= 2) {
+        if (present & kind)
+            audience->until_ms[kind] = now + LINGER_MS;
+        if (now < audience->until_ms[kind])
+            kinds |= kind;
+    }
+    return kinds;
+}
+
 static void on_time(h2o_timeout_entry_t *timer)
 {
     fw_web_audience *audience = FW_CONTAINER_OF(timer, fw_web_audience, timer);
@@ -289,11 +304,10 @@ static void on_time(h2o_timeout_entry_t *timer)
         audience->swept_ms = now;
         sweep(audience, now);
     }
-    bool wanted = audience->clients || now - audience->last_left_ms < LINGER_MS;
-    if (wanted)
+    unsigned kinds = wanted(audience, now);
+    fw_event_feed_want(audience->feed, kinds);
+    if (kinds || audience->clients)
         arm(audience);
-    else
-        fw_event_feed_want(audience->feed, false);
 }
 
 static void on_second(h2o_timeout_entry_t *timer)
@@ -357,21 +371,9 @@ static void take(void *taker, h2o_req_t *req)
     }
     h2o_socket_dont_read(c->socket, 1);
     h2o_socket_read_start(c->socket, on_readable);
-    fw_event_feed_want(audience->feed, true);
+    fw_event_feed_want(audience->feed, wanted(audience, now_ms()));
     arm(audience);
     greet(c, &w);
-}
-
-static bool read_last_id(fw_span text, uint64_t *out)
-{
-    uint64_t id = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        id = id * 10 + (uint64_t)(text.ptr[i] - '0');
-    }
-    *out = id;
-    return text.len > 0 && text.len < 20;
 }
 
 static void subscribe(fw_web_audience *audience, unsigned kinds, const fw_web_request *request,
@@ -388,7 +390,7 @@ static void subscribe(fw_web_audience *audience, unsigned kinds, const fw_web_re
         return;
     }
     *w = (wish){.audience = audience, .kinds = kinds};
-    w->resumes = read_last_id(request->last_event_id, &w->last_id);
+    w->resumes = fw_event_id_read(request->last_event_id, &w->last_id);
     answer->content_type = "text/event-stream";
     answer->take = take;
     answer->taker = w;
@@ -467,7 +469,6 @@ void fw_web_audience_open(fw_web_audience *audience, h2o_context_t *context)
     my_audience = audience;
     audience->context = context;
     audience->is_open = true;
-    audience->last_left_ms = now_ms() - LINGER_MS;
     h2o_timeout_init(context->loop, &audience->timeout, TURN_MS);
     h2o_timeout_init(context->loop, &audience->second_timeout, 1000);
     audience->timer.cb = on_time;
@@ -479,7 +480,7 @@ void fw_web_audience_open(fw_web_audience *audience, h2o_context_t *context)
 void fw_web_audience_close(fw_web_audience *audience)
 {
     audience->is_open = false;
-    fw_event_feed_want(audience->feed, false);
+    fw_event_feed_want(audience->feed, 0);
     for (client *c = audience->clients, *next; c; c = next) {
         next = c->next;
         stop_watching(c);

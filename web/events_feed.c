@@ -48,7 +48,7 @@ struct fw_event_feed {
     fw_atomic(event *) head;
     fw_atomic(unsigned) pending;
     fw_atomic(unsigned) turn;
-    fw_atomic(int) wanted;
+    fw_atomic(unsigned) wanted; /* kinds */
     fw_atomic(uint64_t) posted, dropped, coalesced;
     /* The web thread's own. */
     stream streams[NAMES_MAX];
@@ -120,7 +120,7 @@ static bool drop(fw_event_feed *feed)
 
 bool fw_event_feed_post(fw_event_feed *feed, const char *name, fw_span json)
 {
-    if (!fw_event_feed_is_wanted(feed) || !may_post(feed))
+    if (!fw_event_feed_is_wanted(feed, ~0u) || !may_post(feed))
         return false;
     if (json.len > FW_EVENT_BYTES_MAX)
         return drop(feed);
@@ -144,10 +144,10 @@ bool fw_event_feed_post(fw_event_feed *feed, const char *name, fw_span json)
     return true;
 }
 
-bool fw_event_feed_is_wanted(const fw_event_feed *feed)
+bool fw_event_feed_is_wanted(const fw_event_feed *feed, unsigned kinds)
 {
     /* Relaxed: whoever comes a moment too early is not missed. */
-    return fw_load_relaxed(&feed->wanted) != 0;
+    return (fw_load_relaxed(&feed->wanted) & kinds) != 0;
 }
 
 void fw_event_feed_snapshot(const fw_event_feed *feed, fw_event_stats *out)
@@ -158,10 +158,10 @@ void fw_event_feed_snapshot(const fw_event_feed *feed, fw_event_stats *out)
                             .coalesced = fw_load_relaxed(&feed->coalesced)};
 }
 
-void fw_event_feed_want(fw_event_feed *feed, bool wanted)
+void fw_event_feed_want(fw_event_feed *feed, unsigned kinds)
 {
     /* Relaxed: see fw_event_feed_is_wanted. */
-    fw_store_relaxed(&feed->wanted, wanted);
+    fw_store_relaxed(&feed->wanted, kinds);
 }
 
 /* --- frames --- */
@@ -307,4 +307,16 @@ bool fw_event_feed_since(const fw_event_feed *feed, uint64_t last_id, unsigned k
 uint64_t fw_event_feed_last_id(const fw_event_feed *feed)
 {
     return feed->next_id - 1;
+}
+
+bool fw_event_id_read(fw_span text, uint64_t *out)
+{
+    uint64_t id = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        id = id * 10 + (uint64_t)(text.ptr[i] - '0');
+    }
+    *out = id;
+    return text.len > 0 && text.len < 20;
 }

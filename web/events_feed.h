@@ -37,8 +37,8 @@ void fw_event_feed_destroy(fw_event_feed *feed);
 /* Any thread; never waits. name: static text; json: one value, copied. False: nobody is there, or
  * there was no room. */
 bool fw_event_feed_post(fw_event_feed *feed, const char *name, fw_span json);
-/* Whether posts are taken; one load. Any thread. */
-bool fw_event_feed_is_wanted(const fw_event_feed *feed);
+/* Whether any of these kinds is wanted; posts are taken while one is. One load. Any thread. */
+bool fw_event_feed_is_wanted(const fw_event_feed *feed, unsigned kinds);
 typedef struct fw_event_stats {
     uint64_t posted, dropped, coalesced; /* dropped: at the door */
 } fw_event_stats;
@@ -46,7 +46,7 @@ typedef struct fw_event_stats {
 void fw_event_feed_snapshot(const fw_event_feed *feed, fw_event_stats *out);
 
 /* Web thread, all that follow. */
-void fw_event_feed_want(fw_event_feed *feed, bool wanted);
+void fw_event_feed_want(fw_event_feed *feed, unsigned kinds);
 /* Frames of what came since the last turn, by kind; appended. listeners: how many there are. */
 void fw_event_feed_turn(fw_event_feed *feed, int64_t now_ms, unsigned listeners,
                         fw_buffer frames[FW_EVENT_KINDS]);
@@ -54,6 +54,8 @@ void fw_event_feed_turn(fw_event_feed *feed, int64_t now_ms, unsigned listeners,
  * came after last_id are kept no more. */
 bool fw_event_feed_since(const fw_event_feed *feed, uint64_t last_id, unsigned kinds,
                          fw_buffer *out);
+/* An id as a client says it. False: it is none. */
+bool fw_event_id_read(fw_span text, uint64_t *out);
 /* Of the latest frame, or where ids begin. */
 uint64_t fw_event_feed_last_id(const fw_event_feed *feed);
 

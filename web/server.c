@@ -339,7 +339,12 @@ void fw_web_publish(fw_web *web, const char *name, fw_span json)
 
 bool fw_web_is_watched(const fw_web *web)
 {
-    return web && fw_event_feed_is_wanted(fw_web_audience_feed(web->audience));
+    return web && fw_event_feed_is_wanted(fw_web_audience_feed(web->audience), ~0u);
+}
+
+bool fw_web_is_followed(const fw_web *web)
+{
+    return web && fw_event_feed_is_wanted(fw_web_audience_feed(web->audience), FW_EVENT_OTHER);
 }
 
 void fw_web_events_snapshot(const fw_web *web, fw_web_event_stats *out)

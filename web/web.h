@@ -196,6 +196,8 @@ unsigned fw_web_port(const fw_web *web);
 void fw_web_publish(fw_web *web, const char *name, fw_span json);
 /* Whether somebody listens, or did a minute ago: if not, no event needs to be made. One load. */
 bool fw_web_is_watched(const fw_web *web);
+/* The same for all events but "stats": who wants figures only follows no tasks. */
+bool fw_web_is_followed(const fw_web *web);
 typedef struct fw_web_event_stats {
     unsigned clients;
     uint64_t posted, dropped, coalesced;

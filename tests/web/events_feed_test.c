@@ -18,7 +18,7 @@ static fw_event_feed *begin(void)
 {
     fw_event_feed *feed = fw_event_feed_create(1000);
     assert_non_null(feed);
-    fw_event_feed_want(feed, true);
+    fw_event_feed_want(feed, ALL);
     return feed;
 }
 
@@ -70,8 +70,11 @@ static void nobody_there_means_nothing_is_taken(void **state)
 {
     (void)state;
     fw_event_feed *feed = begin();
-    fw_event_feed_want(feed, false);
-    assert_false(fw_event_feed_is_wanted(feed));
+    fw_event_feed_want(feed, FW_EVENT_STATS);
+    assert_true(fw_event_feed_is_wanted(feed, ALL));
+    assert_false(fw_event_feed_is_wanted(feed, FW_EVENT_OTHER));
+    fw_event_feed_want(feed, 0);
+    assert_false(fw_event_feed_is_wanted(feed, ALL));
     assert_false(post(feed, "x", "{}"));
     fw_event_stats stats;
     fw_event_feed_snapshot(feed, &stats);

@@ -90,6 +90,25 @@ static void publish(fw_web *web, const char *name, const char *json)
 
 #define GET "GET /api/v1/events HTTP/1.1\r\nhost: x\r\n"
 
+static void figures_alone_follow_nothing(void **state)
+{
+    (void)state;
+    char text[8192];
+    fw_web *web = start();
+    int figures = dial(web, "GET /api/v1/events?only=stats HTTP/1.1\r\nhost: x\r\n\r\n");
+    read_until(figures, "event: hello", text, sizeof text);
+    assert_true(fw_web_is_watched(web));
+    assert_false(fw_web_is_followed(web));
+    publish(web, "stats", "{\"n\": 1}");
+    read_until(figures, "event: stats\ndata: {\"n\": 1}\n\n", text, sizeof text);
+    int all = dial(web, GET "\r\n");
+    read_until(all, "event: hello", text, sizeof text);
+    assert_true(fw_web_is_followed(web));
+    close(figures);
+    close(all);
+    stop(web);
+}
+
 static void events_come_as_they_are_published(void **state)
 {
     (void)state;
@@ -103,6 +122,7 @@ static void events_come_as_they_are_published(void **state)
     assert_non_null(strstr(text, "retry: 2000"));
     read_until(upstream, "event: hello", text, sizeof text);
     assert_true(fw_web_is_watched(web));
+    assert_true(fw_web_is_followed(web));
     publish(web, "stats", "{\"n\": 1}");
     publish(web, "task.queued", "{\"n\": 2}");
     read_until(fd, "event: task.queued\ndata: {\"n\": 2}\n\n", text, sizeof text);
@@ -221,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_as_they_are_published),
+        cmocka_unit_test(figures_alone_follow_nothing),
         cmocka_unit_test(who_comes_back_gets_what_was_missed),
         cmocka_unit_test(a_client_that_does_not_read_is_cut_off),
         cmocka_unit_test(stopping_says_bye),

@@ -83,7 +83,7 @@ export function listen(onEvent, onState) {
   async function once() {
     current = new AbortController();
     const resume = lastId === null ? {} : {"Last-Event-ID": lastId};
-    const answer = await fetch("/api/v1/events",
+    const answer = await fetch("/api/v1/events?only=stats",
       {headers: headers(resume), cache: "no-store", signal: current.signal});
     if (answer.status === 401) {
       if (await learnKey()) return;
