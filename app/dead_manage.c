@@ -4,82 +4,27 @@
 #include <string.h>
 
 #include "app/compose.h"
+#include "app/dead_choice.h"
 #include "app/manage_text.h"
 #include "app/task_options.h"
-#include "base/clock.h"
 
-enum { CHANGES_MAX = 10000, TEXT_ROOM = 1024, TIMEOUT_MAX_S = 366 * 86400 };
+enum { TIMEOUT_MAX_S = 366 * 86400 };
 
-static bool is_there(fw_json value)
-{
-    return value.type != FW_JSON_INVALID && value.type != FW_JSON_NULL;
-}
-
-/* --- which ones --- */
-
-typedef struct choice {
-    fw_span name, error; /* empty: all; error: a part of it */
-    int level;           /* -1: all */
-    int64_t died_before_ns;
-    bool any; /* something was said */
-    char name_room[TEXT_ROOM], error_room[TEXT_ROOM];
-} choice;
-
-static bool is_chosen(const choice *c, const fw_dead_task *d)
-{
-    if (c->level >= 0 && c->level != d->level)
-        return false;
-    if (c->died_before_ns > 0 && d->died_wall_ns >= c->died_before_ns)
-        return false;
-    if (c->name.len > 0 &&
-        (c->name.len != d->name.len || memcmp(c->name.ptr, d->name.ptr, c->name.len) != 0))
-        return false;
-    return c->error.len == 0 ||
-           (d->error.len > 0 && memmem(d->error.ptr, d->error.len, c->error.ptr, c->error.len));
-}
-
-/* NULL: good. */
-static const char *read_choice(choice *c, fw_json request)
-{
-    char word[16];
-    fw_span text;
-    double seconds;
-    fw_json name = fw_json_get(request, "name"), error = fw_json_get(request, "error");
-    fw_json level = fw_json_get(request, "priority"), age = fw_json_get(request, "older_than");
-    c->level = -1;
-    c->any = is_there(name) || is_there(error) || is_there(level) || is_there(age);
-    if (is_there(name) && !fw_json_string(name, c->name_room, TEXT_ROOM, &c->name))
-        return "name: the name of a task is wanted";
-    if (is_there(error) && !fw_json_string(error, c->error_room, TEXT_ROOM, &c->error))
-        return "error: a part of the error is wanted";
-    if (is_there(level)) {
-        c->level = fw_json_string(level, word, sizeof word, &text) ? fw_prio_parse(text) : -1;
-        if (c->level < 0)
-            return "priority: critical, high, normal or low";
-    }
-    if (is_there(age)) {
-        if (!fw_json_double(age, &seconds) || !(seconds >= 0 && seconds < 1e9))
-            return "older_than: seconds are wanted";
-        c->died_before_ns = fw_wall_ns() - (int64_t)(seconds * 1e9);
-    }
-    return NULL;
-}
+/* --- the list --- */
 
 /* False: it is no count, and it was said. */
 static bool read_limit(fw_json request, int64_t *limit, fw_buffer *out)
 {
     fw_json value = fw_json_get(request, "limit");
-    if (!is_there(value) || (fw_json_int(value, limit) && *limit >= 0))
+    if (!fw_json_is_there(value) || (fw_json_int(value, limit) && *limit >= 0))
         return true;
     fw_manage_fail(out, "invalid", "limit: a count is wanted");
     return false;
 }
 
-/* --- the list --- */
-
 typedef struct listing {
     fw_buffer *out;
-    choice choice;
+    fw_dead_choice choice;
     size_t limit, total;
 } listing;
 
@@ -102,7 +47,7 @@ static bool list_one(void *context, const fw_dead_task *d)
 {
     listing *l = context;
     fw_buffer *out = l->out;
-    if (!is_chosen(&l->choice, d) || l->total++ >= l->limit)
+    if (!fw_dead_is_chosen(&l->choice, d) || l->total++ >= l->limit)
         return true;
     add_text(out, l->total > 1 ? ", {\"task_id\": " : "{\"task_id\": ", d->id);
     add_text(out, ", \"name\": ", d->name);
@@ -130,7 +75,7 @@ void fw_dead_write_list(fw_lifecycle *life, fw_json request, fw_buffer *out)
 {
     int64_t limit = 100;
     listing l = {.out = out};
-    const char *wrong = read_choice(&l.choice, request);
+    const char *wrong = fw_dead_choice_read(&l.choice, request);
     if (wrong) {
         fw_manage_fail(out, "invalid", wrong);
         return;
@@ -150,25 +95,13 @@ typedef struct change {
     bool again, dry_run, filtered;
     size_t limit, matched;
     fw_buffer ids; /* keys and ids of those that match, for when the lock is free again */
-    choice choice;
+    fw_dead_choice choice;
 } change;
-
-static void forget(void *context, const fw_dead_task *task)
-{
-    (void)context;
-    (void)task;
-}
-
-static bool change_one(const change *c, fw_key key)
-{
-    return c->again ? fw_lifecycle_revive(c->life, key)
-                    : fw_dead_take(c->life->dead, key, forget, NULL);
-}
 
 static bool collect(void *context, const fw_dead_task *d)
 {
     change *c = context;
-    if (is_chosen(&c->choice, d) && c->matched++ < c->limit) {
+    if (fw_dead_is_chosen(&c->choice, d) && c->matched++ < c->limit) {
         fw_buffer_text(&c->ids, c->ids.len > 0 ? ", " : "[");
         fw_buffer_json_string(&c->ids, d->id);
     }
@@ -186,7 +119,7 @@ static void change_ids(change *c, fw_json ids, fw_buffer *out, fw_buffer *unknow
     while (fw_json_next(&cursor, &value)) {
         bool known =
             fw_json_string(value, text, sizeof text, &id) && id.len > 0 && id.len <= FW_ID_MAX;
-        known = known && change_one(c, fw_key_from_text(id));
+        known = known && fw_dead_change_one(c->life, fw_key_from_text(id), c->again);
         size_t *count = known ? &done : &missing;
         fw_buffer *list = known ? out : unknown;
         fw_buffer_text(list, (*count)++ ? ", " : "");
@@ -199,17 +132,17 @@ static const char *read_change(change *c, fw_json request, fw_json *ids)
 {
     bool all = false;
     fw_json every = fw_json_get(request, "all"), dry = fw_json_get(request, "dry_run");
-    const char *wrong = read_choice(&c->choice, request);
+    const char *wrong = fw_dead_choice_read(&c->choice, request);
     *ids = fw_json_get(request, "task_ids");
     if (wrong)
         return wrong;
-    if (is_there(every) && !fw_json_bool(every, &all))
+    if (fw_json_is_there(every) && !fw_json_bool(every, &all))
         return "all: true or false";
-    if (is_there(dry) && !fw_json_bool(dry, &c->dry_run))
+    if (fw_json_is_there(dry) && !fw_json_bool(dry, &c->dry_run))
         return "dry_run: true or false";
-    if (is_there(*ids) && ids->type != FW_JSON_ARRAY)
+    if (fw_json_is_there(*ids) && ids->type != FW_JSON_ARRAY)
         return "task_ids: an array of ids is wanted";
-    if (is_there(*ids) + (c->choice.any || all) != 1)
+    if (fw_json_is_there(*ids) + (c->choice.any || all) != 1)
         return "which ones: task_ids; or name, error, priority, older_than; or all";
     return NULL;
 }
@@ -217,7 +150,7 @@ static const char *read_change(change *c, fw_json request, fw_json *ids)
 void fw_dead_change(fw_lifecycle *life, fw_json request, bool again, fw_buffer *out)
 {
     fw_json ids;
-    int64_t limit = CHANGES_MAX;
+    int64_t limit = FW_DEAD_CHANGES_MAX;
     fw_buffer unknown = {0};
     change c = {.life = life, .again = again};
     const char *wrong = read_change(&c, request, &ids);
@@ -227,7 +160,7 @@ void fw_dead_change(fw_lifecycle *life, fw_json request, bool again, fw_buffer *
     }
     if (!read_limit(request, &limit, out))
         return;
-    c.limit = limit < CHANGES_MAX ? (size_t)limit : CHANGES_MAX;
+    c.limit = limit < FW_DEAD_CHANGES_MAX ? (size_t)limit : FW_DEAD_CHANGES_MAX;
     c.filtered = ids.type != FW_JSON_ARRAY;
     if (!c.filtered) {
         c.matched = fw_json_count(ids);
@@ -257,22 +190,22 @@ typedef struct edition {
     fw_lifecycle *life;
     fw_json request;
     const char *wrong; /* NULL: good */
-    char task[TEXT_ROOM], options_error[FW_TASK_OPTIONS_ERROR];
+    char task[FW_DEAD_TEXT_ROOM], options_error[FW_TASK_OPTIONS_ERROR];
 } edition;
 
 static bool take_json(fw_span *out, fw_json value, fw_json_type type)
 {
-    if (is_there(value) && value.type == type)
+    if (fw_json_is_there(value) && value.type == type)
         *out = value.text;
-    return !is_there(value) || value.type == type;
+    return !fw_json_is_there(value) || value.type == type;
 }
 
 static const char *edit_what(edition *e, fw_dead_task *d)
 {
     fw_task_options options;
     fw_json task = fw_json_get(e->request, "task"), wishes = fw_json_get(e->request, "options");
-    if (is_there(task) && (!fw_json_string(task, e->task, sizeof e->task, &d->name) ||
-                           d->name.len == 0 || d->name.len > FW_NAME_MAX))
+    if (fw_json_is_there(task) && (!fw_json_string(task, e->task, sizeof e->task, &d->name) ||
+                                   d->name.len == 0 || d->name.len > FW_NAME_MAX))
         return "task: a name of 1 to 255 bytes";
     if (!take_json(&d->args, fw_json_get(e->request, "args"), FW_JSON_ARRAY))
         return "args: an array is wanted";
@@ -282,8 +215,9 @@ static const char *edit_what(edition *e, fw_dead_task *d)
         return "options: an object is wanted";
     /* What intake would refuse may not come back from there. */
     const fw_submission s = {.key = d->key, .id = d->id};
-    if (is_there(wishes) && (!fw_task_options_read(&options, d->options, e->options_error) ||
-                             !fw_options_agree(e->life, &options, &s, e->options_error)))
+    if (fw_json_is_there(wishes) &&
+        (!fw_task_options_read(&options, d->options, e->options_error) ||
+         !fw_options_agree(e->life, &options, &s, e->options_error)))
         return e->options_error;
     return NULL;
 }
@@ -298,18 +232,18 @@ static const char *edit_how(const edition *e, fw_dead_task *d)
     fw_json timeout = fw_json_get(e->request, "timeout");
     fw_json retries = fw_json_get(e->request, "max_retries");
     fw_json delay = fw_json_get(e->request, "retry_delay");
-    if (is_there(level)) {
+    if (fw_json_is_there(level)) {
         int prio = fw_json_string(level, word, sizeof word, &text) ? fw_prio_parse(text) : -1;
         if (prio < 0)
             return "priority: critical, high, normal or low";
         d->level = (uint8_t)prio;
     }
-    if (is_there(timeout)) {
+    if (fw_json_is_there(timeout)) {
         if (!fw_json_double(timeout, &seconds) || !(seconds >= 0 && seconds <= TIMEOUT_MAX_S))
             return "timeout: seconds, 0 for the default";
         d->timeout_ns = (int64_t)(seconds * 1e9);
     }
-    if (is_there(retries)) {
+    if (fw_json_is_there(retries)) {
         if (!fw_json_int(retries, &count) || count < 0 || count > 1000000)
             return "max_retries: a count is wanted";
         d->max_retries = (int32_t)count;
@@ -319,7 +253,7 @@ static const char *edit_how(const edition *e, fw_dead_task *d)
             d->retry_delay_s = 60;
         }
     }
-    if (is_there(delay)) {
+    if (fw_json_is_there(delay)) {
         if (!fw_json_double(delay, &seconds) || !(seconds >= 0 && seconds <= TIMEOUT_MAX_S))
             return "retry_delay: seconds are wanted";
         d->retry_delay_s = seconds;
@@ -344,7 +278,7 @@ void fw_dead_edit_one(fw_lifecycle *life, fw_json request, fw_buffer *out)
     edition e = {.life = life, .request = request};
     fw_json again = fw_json_get(request, "retry");
     if (!fw_json_string(fw_json_get(request, "task_id"), text, sizeof text, &id) || id.len == 0 ||
-        id.len > FW_ID_MAX || (is_there(again) && !fw_json_bool(again, &retry))) {
+        id.len > FW_ID_MAX || (fw_json_is_there(again) && !fw_json_bool(again, &retry))) {
         fw_manage_fail(out, "invalid", "task_id: the id of a dead task; retry: true or false");
         return;
     }

@@ -7,33 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/dead_choice.h"
 #include "app/http_parts.h"
-#include "app/manage_text.h"
 #include "app/task_page.h"
-#include "base/clock.h"
-
-enum { CHANGES_MAX = 10000, TEXT_ROOM = 1024 };
-
-/* Which ones. Texts are borrowed. */
-typedef struct choice {
-    fw_span name, error; /* empty: all; error: a part of it */
-    int level;           /* -1: all */
-    int64_t died_before_ns;
-    bool any; /* something was said */
-} choice;
-
-static bool is_chosen(const choice *c, const fw_dead_task *d)
-{
-    if (c->level >= 0 && c->level != d->level)
-        return false;
-    if (c->died_before_ns > 0 && d->died_wall_ns >= c->died_before_ns)
-        return false;
-    if (c->name.len > 0 &&
-        (c->name.len != d->name.len || memcmp(c->name.ptr, d->name.ptr, c->name.len) != 0))
-        return false;
-    return c->error.len == 0 ||
-           (d->error.ptr && memmem(d->error.ptr, d->error.len, c->error.ptr, c->error.len));
-}
 
 /* --- the list --- */
 
@@ -64,7 +40,7 @@ static void write_dead(fw_buffer *out, const fw_dead_task *d)
 
 typedef struct listing {
     fw_buffer *out;
-    choice choice;
+    fw_dead_choice choice;
     fw_task_place after, last; /* by the time of death */
     size_t limit, written, total;
     bool more;
@@ -75,7 +51,7 @@ static bool list_one(void *context, const fw_dead_task *d)
     listing *l = context;
     bool is_after = l->after.created_ns == 0 || d->died_wall_ns < l->after.created_ns;
     bool is_last = d->died_wall_ns == l->after.created_ns && fw_key_equal(d->key, l->after.key);
-    if (is_chosen(&l->choice, d)) {
+    if (fw_dead_is_chosen(&l->choice, d)) {
         l->total++;
         if (is_after && l->written == l->limit) {
             l->more = true;
@@ -109,7 +85,8 @@ static void list_dead(void *context, const fw_web_request *request, fw_web_answe
         fw_web_problem_field(answer, 422, "cursor", "cursor: what `next` of a page before says");
         return;
     }
-    l.choice = (choice){.name = filter.name, .level = filter.level};
+    l.choice.name = filter.name;
+    l.choice.level = filter.level;
     fw_web_query(request, "error", &l.choice.error);
     fw_buffer_text(l.out, "{\"tasks\": [");
     fw_dead_each(plane->house.life.dead, list_one, &l);
@@ -151,18 +128,17 @@ static void get_dead(void *context, const fw_web_request *request, fw_web_answer
 /* --- changing --- */
 
 typedef struct change {
-    choice choice;
-    char name_room[TEXT_ROOM], error_room[TEXT_ROOM];
+    fw_dead_choice choice;
     fw_json ids; /* an array; otherwise the choice says which */
     bool dry_run, all;
     size_t limit, matched, count;
-    fw_key keys[CHANGES_MAX];
+    fw_key keys[FW_DEAD_CHANGES_MAX];
 } change;
 
 static bool collect(void *context, const fw_dead_task *d)
 {
     change *c = context;
-    if (is_chosen(&c->choice, d)) {
+    if (fw_dead_is_chosen(&c->choice, d)) {
         c->matched++;
         if (c->count < c->limit)
             c->keys[c->count++] = d->key;
@@ -170,12 +146,10 @@ static bool collect(void *context, const fw_dead_task *d)
     return true;
 }
 
-/* NULL: good. */
+/* A member that does not say which ones they are, or names some of them. NULL: good. */
 static const char *read_change(change *c, fw_span key, fw_json value)
 {
-    char word[16];
-    fw_span text;
-    double seconds;
+    static const char *const filters[] = {"name", "error", "priority", "older_than"};
     int64_t limit;
     if (value.type == FW_JSON_NULL)
         return NULL;
@@ -183,47 +157,19 @@ static const char *read_change(change *c, fw_span key, fw_json value)
         return fw_json_bool(value, &c->dry_run) ? NULL : "dry_run: true or false is wanted";
     if (fw_json_key_is(key, "limit")) {
         bool good = fw_json_int(value, &limit) && limit >= 1;
-        c->limit = good && limit < CHANGES_MAX ? (size_t)limit : CHANGES_MAX;
+        c->limit = good && limit < FW_DEAD_CHANGES_MAX ? (size_t)limit : FW_DEAD_CHANGES_MAX;
         return good ? NULL : "limit: a count from 1 on is wanted";
     }
-    c->choice.any = true;
     if (fw_json_key_is(key, "all"))
         return fw_json_bool(value, &c->all) && c->all ? NULL : "all: true is wanted";
     if (fw_json_key_is(key, "task_ids")) {
         c->ids = value;
         return value.type == FW_JSON_ARRAY ? NULL : "task_ids: an array of ids is wanted";
     }
-    if (fw_json_key_is(key, "name"))
-        return fw_json_string(value, c->name_room, TEXT_ROOM, &c->choice.name)
-                   ? NULL
-                   : "name: the name of a task is wanted";
-    if (fw_json_key_is(key, "error"))
-        return fw_json_string(value, c->error_room, TEXT_ROOM, &c->choice.error)
-                   ? NULL
-                   : "error: a part of the error is wanted";
-    if (fw_json_key_is(key, "priority")) {
-        bool good = fw_json_string(value, word, sizeof word, &text);
-        c->choice.level = good ? fw_prio_parse(text) : -1;
-        return c->choice.level >= 0 ? NULL : "priority: critical, high, normal or low";
-    }
-    if (fw_json_key_is(key, "older_than")) {
-        if (!fw_json_double(value, &seconds) || !(seconds >= 0 && seconds < 1e9))
-            return "older_than: seconds are wanted";
-        c->choice.died_before_ns = fw_wall_ns() - (int64_t)(seconds * 1e9);
-        return NULL;
-    }
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
+        if (fw_json_key_is(key, filters[i]))
+            return NULL;
     return "body: task_ids, or all, name, error, priority and older_than; dry_run, limit";
-}
-
-static void forget(void *context, const fw_dead_task *task)
-{
-    (void)context;
-    (void)task;
-}
-
-static bool change_one(fw_lifecycle *life, fw_key key, bool again)
-{
-    return again ? fw_lifecycle_revive(life, key) : fw_dead_take(life->dead, key, forget, NULL);
 }
 
 /* The ids that were asked for become keys; what is no id is just not there. */
@@ -233,7 +179,7 @@ static void take_ids(change *c)
     fw_span id;
     fw_json value;
     fw_json_cursor cursor = fw_json_open(c->ids);
-    while (fw_json_next(&cursor, &value) && c->count < CHANGES_MAX) {
+    while (fw_json_next(&cursor, &value) && c->count < FW_DEAD_CHANGES_MAX) {
         c->matched++;
         if (fw_json_string(value, text, sizeof text, &id) && id.len > 0 && id.len <= FW_ID_MAX)
             c->keys[c->count++] = fw_key_from_text(id);
@@ -253,7 +199,9 @@ static void change_dead(fw_control_plane *plane, const fw_web_request *request, 
     fw_json_cursor cursor = fw_json_open(object);
     while (!wrong && fw_json_next_member(&cursor, &key, &value))
         wrong = read_change(c, key, value);
-    if (!wrong && !c->choice.any)
+    if (!wrong)
+        wrong = fw_dead_choice_read(&c->choice, object);
+    if (!wrong && !c->choice.any && !c->all && c->ids.type != FW_JSON_ARRAY)
         wrong = "body: which ones? task_ids, all, name, error, priority or older_than";
     if (wrong) {
         char field[32];
@@ -266,7 +214,7 @@ static void change_dead(fw_control_plane *plane, const fw_web_request *request, 
     else
         fw_dead_each(life->dead, collect, c);
     for (size_t i = 0; i < c->count && !c->dry_run; i++)
-        done += change_one(life, c->keys[i], again);
+        done += fw_dead_change_one(life, c->keys[i], again);
     fw_buffer_format(&answer->body, "{\"matched\": %zu, \"%s\": %zu, \"dry_run\": %s}", c->matched,
                      again ? "retried" : "purged", done, c->dry_run ? "true" : "false");
 }
@@ -279,8 +227,7 @@ static void change_some(void *context, const fw_web_request *request, bool again
         fw_web_problem(answer, 500, NULL, "out of memory");
         return;
     }
-    c->choice.level = -1;
-    c->limit = CHANGES_MAX;
+    c->limit = FW_DEAD_CHANGES_MAX;
     change_dead(context, request, again, c, answer);
     free(c);
 }

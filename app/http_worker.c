@@ -20,7 +20,7 @@ static bool read_seconds(fw_json body, const char *name, int64_t least_ns, int64
 {
     fw_json value = fw_json_get(body, name);
     double seconds;
-    if (value.type == FW_JSON_INVALID || value.type == FW_JSON_NULL)
+    if (!fw_json_is_there(value))
         return true;
     if (!fw_json_double(value, &seconds) || !(seconds >= 0)) {
         fw_web_problem_field(answer, 422, name, "seconds, not negative");
@@ -53,7 +53,7 @@ static bool read_poll(fw_json body, fw_poll *poll, char *room, size_t capacity,
         return false;
     }
     poll->tasks = fw_json_get(body, "tasks");
-    if (poll->tasks.type != FW_JSON_INVALID && poll->tasks.type != FW_JSON_NULL &&
+    if (fw_json_is_there(poll->tasks) &&
         (poll->tasks.type != FW_JSON_ARRAY || !are_names(poll->tasks))) {
         fw_web_problem_field(answer, 422, "tasks", "an array of names of tasks");
         return false;
@@ -157,7 +157,7 @@ static bool read_progress(fw_json value, fw_progress_view *out, bool *told, char
                           size_t capacity, fw_web_answer *answer)
 {
     int64_t done = 0, total = 0;
-    *told = value.type != FW_JSON_INVALID && value.type != FW_JSON_NULL;
+    *told = fw_json_is_there(value);
     *out = (fw_progress_view){0};
     if (!*told)
         return true;

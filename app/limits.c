@@ -36,8 +36,7 @@ void fw_limits_begin(fw_engine *engine)
 
 static bool has(fw_json request, const char *key)
 {
-    fw_json_type type = fw_json_get(request, key).type;
-    return type != FW_JSON_INVALID && type != FW_JSON_NULL;
+    return fw_json_is_there(fw_json_get(request, key));
 }
 
 /* --- what there is --- */

@@ -31,6 +31,12 @@ typedef struct fw_json {
     fw_span text;
 } fw_json;
 
+/* Present, and not null. */
+static inline bool fw_json_is_there(fw_json value)
+{
+    return value.type != FW_JSON_INVALID && value.type != FW_JSON_NULL;
+}
+
 /* A place in an array or object. */
 typedef struct fw_json_cursor {
     const char *at, *end;

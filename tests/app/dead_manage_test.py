@@ -1,6 +1,7 @@
 """The dead: by filter, changed, bounded; commands, management port, HTTP.
 
-Covers app/dead_manage.c, app/commands/dead.c. SPDX-License-Identifier: Apache-2.0
+Covers app/dead_manage.c, app/dead_choice.c, app/commands/dead.c.
+SPDX-License-Identifier: Apache-2.0
 """
 import json
 import urllib.error
