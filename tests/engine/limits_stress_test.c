@@ -1,184 +1,35 @@
 /* limits_stress_test.c - several threads submit, run, complete, cancel, set limits and pause, at
  * the own pool and at places elsewhere that come and go: never do more of a name run than its limit
- * says, every task is done once, and nothing is left. Also covers engine/holding.c. FW_SEED repeats
- * a run's choices, FW_STRESS_TASKS sets how many tasks. SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
-
-#include "dispatch_case.h"
-
-#include "engine/limits.h"
+ * says, every task is done once, and nothing is left. Also covers engine/holding.c. FW_SEED and
+ * FW_STRESS_TASKS: see limits_crowd.h. SPDX-License-Identifier: Apache-2.0 */
+#include "limits_crowd.h"
 
 /* Names 0 to 3 have limits from the beginning that stay (1, 2, 3, 4 at once); 4 and 5 get others
  * all the time; 6 and 7 are paused now and then. */
-enum { SUBMITTERS = 2, COMPLETERS = 2, NAMES = 8, FIXED = 4, LIVE_MAX = 2000 };
+enum { NAMES = 8, FIXED = 4, LIVE_MAX = 2000 };
 
-typedef struct letter {
-    struct letter *next;
-    uint32_t number;
-    uint64_t lease;
-} letter;
+static fw_atomic(unsigned) running[NAMES], most[NAMES];
 
-typedef struct desk_number {
-    fw_atomic(unsigned) gone;
-    uint32_t number;
-} desk_number;
-
-typedef struct crowd {
-    fw_engine *engine;
-    unsigned tasks; /* of each submitter */
-    fw_atomic(uint64_t) seed;
-    pthread_mutex_t lock;
-    letter *post;                                         /* under the lock */
-    fw_atomic(unsigned) submitted, dones, reclaims, over; /* over: more ran than may */
-    fw_atomic(unsigned) running[NAMES], most[NAMES];
-    fw_atomic(bool) closing;
-} crowd;
-
-static uint64_t next_random(uint64_t *state)
+static void fill(fw_task *task, uint32_t who, uint32_t i, uint64_t dice)
 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
+    (void)who;
+    (void)i;
+    task->name = (uint16_t)(dice % NAMES);
 }
 
-static uint64_t new_seed(crowd *c)
+static void begin(crowd *c, fw_task *task)
 {
-    uint64_t seed = fw_add_seq_cst(&c->seed, 1) * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    (void)next_random(&seed);
-    return seed;
-}
-
-static void begin(crowd *c, uint32_t name)
-{
-    unsigned running = fw_add_seq_cst(&c->running[name], 1) + 1;
-    if (running > fw_load_seq_cst(&c->most[name]))
-        fw_store_seq_cst(&c->most[name], running);
-    if (name < FIXED && running > name + 1)
+    unsigned now = fw_add_seq_cst(&running[task->name], 1) + 1;
+    if (now > fw_load_seq_cst(&most[task->name]))
+        fw_store_seq_cst(&most[task->name], now);
+    if (task->name < FIXED && now > task->name + 1u)
         fw_add_seq_cst(&c->over, 1);
 }
 
-static void end(crowd *c, uint32_t name)
+static void end(crowd *c, fw_task *task)
 {
-    fw_sub_seq_cst(&c->running[name], 1);
-}
-
-static fw_run run(void *context, fw_task *task, unsigned thread)
-{
-    crowd *c = context;
-    (void)thread;
-    begin(c, task->name);
-    for (unsigned i = 0; i < task->key.low % 4; i++)
-        sched_yield();
-    end(c, task->name);
-    return task->key.low % 9 ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
-}
-
-static void done(void *context, fw_task *task, int why)
-{
-    crowd *c = context;
-    (void)task;
-    (void)why;
-    fw_add_seq_cst(&c->dones, 1);
-}
-
-static void reclaim(void *context, fw_task *task)
-{
-    crowd *c = context;
-    (void)task;
-    fw_add_seq_cst(&c->reclaims, 1);
-}
-
-static void deliver(void *context, void *place_owner, const fw_handout *handouts, size_t count)
-{
-    crowd *c = context;
-    (void)place_owner;
-    pthread_mutex_lock(&c->lock);
-    for (size_t i = 0; i < count; i++) {
-        letter *l = malloc(sizeof *l);
-        *l = (letter){c->post, (uint32_t)(handouts[i].lease >> 47) & FW_PLACES_MAX,
-                      handouts[i].lease};
-        c->post = l;
-    }
-    pthread_mutex_unlock(&c->lock);
-}
-
-static bool lost(void *context, fw_task *task, void *place_owner)
-{
-    (void)context;
-    (void)task;
-    (void)place_owner;
-    return true;
-}
-
-static void gone(void *context, void *place_owner)
-{
-    (void)context;
-    desk_number *d = place_owner;
-    fw_add_seq_cst(&d->gone, 1);
-}
-
-static void *submit(void *argument)
-{
-    crowd *c = argument;
-    uint64_t seed = new_seed(c);
-    for (unsigned i = 0; i < c->tasks; i++) {
-        unsigned number = fw_add_seq_cst(&c->submitted, 1);
-        wait_until(number < fw_load_seq_cst(&c->dones) + LIVE_MAX);
-        fw_task *task;
-        wait_until((task = fw_engine_alloc(c->engine, 16)));
-        task->key = probe_key(number + 1);
-        task->created_wall_ns = fw_wall_ns();
-        task->level = (uint8_t)(next_random(&seed) % FW_LEVELS);
-        task->name = (uint32_t)(next_random(&seed) % NAMES);
-        fw_rcu_read_lock();
-        assert_ptr_equal(fw_engine_admit(c->engine, task, false), task);
-        fw_rcu_read_unlock();
-        fw_engine_enqueue(c->engine, (fw_prio)task->level, &task, 1);
-    }
-    fw_rcu_flush();
-    return NULL;
-}
-
-static void deal_with(crowd *c, const letter *l, uint64_t dice)
-{
-    fw_task *task = fw_dispatch_claim(c->engine, l->number, l->lease);
-    if (!task)
-        return;
-    uint32_t name = task->name;
-    begin(c, name);
-    if (dice % 4 == 0)
-        sched_yield();
-    end(c, name);
-    if (dice % 16 == 0)
-        fw_dispatch_return(c->engine, task, l->lease, false);
-    else
-        fw_dispatch_end(c->engine, task, l->lease, dice % 16 != 1, 1000);
-}
-
-static void *complete(void *argument)
-{
-    crowd *c = argument;
-    uint64_t seed = new_seed(c);
-    for (;;) {
-        bool closing = fw_load_seq_cst(&c->closing);
-        pthread_mutex_lock(&c->lock);
-        letter *l = c->post;
-        if (l)
-            c->post = l->next;
-        pthread_mutex_unlock(&c->lock);
-        if (l)
-            deal_with(c, l, next_random(&seed) >> 8);
-        if (!l && closing)
-            break;
-        if (!l || next_random(&seed) % 4 == 0)
-            fw_dispatch_flush(c->engine);
-        if (!l)
-            sched_yield();
-        free(l);
-    }
-    fw_rcu_flush();
-    return NULL;
+    (void)c;
+    fw_sub_seq_cst(&running[task->name], 1);
 }
 
 static bool look(void *context, const fw_limit_view *view)
@@ -193,7 +44,6 @@ static bool look(void *context, const fw_limit_view *view)
 static void meddle(crowd *c, uint64_t dice)
 {
     uint32_t unsteady = 4 + dice % 2, paused = 6 + dice % 2;
-    unsigned number = fw_load_seq_cst(&c->submitted);
     int64_t soon_ns = fw_now_ns() + (int64_t)(dice >> 40) % FW_NS_PER_MS;
     switch (dice >> 8 & 7) {
     case 0:
@@ -216,88 +66,20 @@ static void meddle(crowd *c, uint64_t dice)
         break;
     default:
         fw_limit_each(c->engine, look, c);
-        if (number > 0) {
-            fw_rcu_read_lock();
-            fw_task *task = fw_engine_find(c->engine, probe_key(number - (dice >> 16) % 500));
-            if (task)
-                (void)fw_engine_cancel(c->engine, task);
-            fw_rcu_read_unlock();
-        }
+        end_one(c, dice, true);
     }
 }
 
-/* A place for any name, or for half of them. */
-static void come(crowd *c, desk_number *d, uint64_t dice)
+static void let_go(crowd *c)
 {
-    static const uint32_t names[] = {0, 2, 4, 6};
-    fw_place_config config = {.owner = d,
-                              .names = names,
-                              .name_count = 4,
-                              .any = dice & 1,
-                              .levels = EVERY_LEVEL,
-                              .slots = 1 + (unsigned)(dice >> 8) % 16,
-                              .prefetch = dice >> 16 & 1};
-    assert_int_equal(fw_dispatch_attach(c->engine, &d->number, &config), 0);
-}
-
-static void churn(crowd *c)
-{
-    enum { COMINGS = 200 };
-    static desk_number desks[COMINGS];
-    unsigned tasks = SUBMITTERS * c->tasks, coming = 0, going = 0;
-    uint64_t seed = new_seed(c);
-    memset(desks, 0, sizeof desks);
-    while (fw_load_seq_cst(&c->dones) < tasks) {
-        uint64_t dice = next_random(&seed);
-        bool all_in = fw_load_seq_cst(&c->submitted) >= tasks;
-        if (dice % 16 == 0 && coming < COMINGS && coming < going + 3)
-            come(c, &desks[coming++], next_random(&seed));
-        else if (dice % 16 == 1 && coming > going)
-            fw_dispatch_detach(c->engine, desks[going++].number);
-        else if (!all_in)
-            meddle(c, next_random(&seed));
-        for (uint32_t name = 4; all_in && name < NAMES; name++)
-            assert_int_equal(fw_limit_set(c->engine, name, 0, 0, 0), 0);
-        if (all_in)
-            assert_int_equal(fw_limit_pause(c->engine, FW_PAUSE_ALL, 0, 0), 0);
-        for (unsigned i = 0; i < 5; i++)
-            sched_yield();
-    }
-    while (going < coming)
-        fw_dispatch_detach(c->engine, desks[going++].number);
-    for (unsigned i = 0; i < coming; i++)
-        wait_until(fw_load_seq_cst(&desks[i].gone) == 1);
-    print_message("places: %u\n", coming);
-}
-
-static void open_crowd(crowd *c)
-{
-    const char *seed = getenv("FW_SEED"), *tasks = getenv("FW_STRESS_TASKS");
-    *c = (crowd){.lock = PTHREAD_MUTEX_INITIALIZER};
-    fw_store_relaxed(&c->seed, seed ? strtoull(seed, NULL, 0) : (uint64_t)fw_wall_ns());
-    print_message("seed %llu\n", (unsigned long long)fw_load_relaxed(&c->seed));
-    c->tasks = tasks ? (unsigned)strtoul(tasks, NULL, 10) : 15000;
-    fw_engine_config config = {
-        .pool = {.threads = 4, .ring_size = 64, .batch = 8, .policy = FW_POLICY_STRICT},
-        .tasks_max = 100000,
-        .bytes_max = (size_t)64 << 20,
-        .tick_ns = FW_NS_PER_MS,
-    };
-    fw_engine_ops ops = {.context = c, .run = run, .done = done, .reclaim = reclaim};
-    assert_int_equal(fw_engine_create(&c->engine, &config, &ops), 0);
-    fw_dispatch_config dispatch = {.local = true, .prefetch = -1, .window_max = 256};
-    fw_dispatch_ops calls = {c, deliver, lost, gone};
-    assert_int_equal(fw_dispatch_init(c->engine, &dispatch, &calls), 0);
-    for (uint32_t name = 0; name < NAMES; name++)
-        assert_int_equal(fw_dispatch_local_name(c->engine, name), 0);
-    for (uint32_t name = 0; name < FIXED; name++)
-        assert_int_equal(fw_limit_set(c->engine, name, name + 1, 0, 0), 0);
+    for (uint32_t name = FIXED; name < NAMES; name++)
+        assert_int_equal(fw_limit_set(c->engine, name, 0, 0, 0), 0);
+    assert_int_equal(fw_limit_pause(c->engine, FW_PAUSE_ALL, 0, 0), 0);
 }
 
 static bool is_idle(void *context, const fw_limit_view *view)
 {
-    crowd *c = context;
-    (void)c;
+    (void)context;
     assert_int_equal(view->running, 0);
     for (unsigned level = 0; level < FW_LEVELS; level++)
         assert_int_equal(view->waiting[level], 0);
@@ -306,27 +88,22 @@ static bool is_idle(void *context, const fw_limit_view *view)
 
 static void limits_hold_whatever_happens(void **state)
 {
-    (void)state;
+    static const uint32_t desk_names[] = {0, 2, 4, 6};
+    static const crowd_calls calls = {16,   LIVE_MAX, NAMES, desk_names, 4,
+                                      fill, begin,    end,   meddle,     let_go};
     static crowd c;
-    pthread_t threads[SUBMITTERS + COMPLETERS];
-    open_crowd(&c);
-    for (unsigned i = 0; i < SUBMITTERS + COMPLETERS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, i < SUBMITTERS ? submit : complete, &c),
-                         0);
-    churn(&c);
-    fw_store_seq_cst(&c.closing, true);
-    for (unsigned i = 0; i < SUBMITTERS + COMPLETERS; i++)
-        pthread_join(threads[i], NULL);
+    (void)state;
+    open_crowd(&c, &calls);
+    for (uint32_t name = 0; name < FIXED; name++)
+        assert_int_equal(fw_limit_set(c.engine, name, name + 1, 0, 0), 0);
+    run_crowd(&c);
     assert_int_equal(fw_engine_drain(c.engine, 60 * FW_NS_PER_S), 0);
     for (uint32_t name = 0; name < NAMES; name++)
-        print_message("name %u: at most %u at once\n", name, fw_load_seq_cst(&c.most[name]));
-    assert_int_equal(fw_load_seq_cst(&c.over), 0);
+        print_message("name %u: at most %u at once\n", name, fw_load_seq_cst(&most[name]));
     /* Cancelled ones may lie in lanes and lines. */
     fw_engine_halt(c.engine);
     fw_limit_each(c.engine, is_idle, &c);
-    fw_engine_destroy(c.engine);
-    assert_int_equal(fw_load_seq_cst(&c.dones), SUBMITTERS * c.tasks);
-    assert_int_equal(fw_load_seq_cst(&c.reclaims), SUBMITTERS * c.tasks);
+    close_crowd(&c);
 }
 
 int main(void)
