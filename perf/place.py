@@ -30,20 +30,11 @@ def free_block():
     raise RuntimeError("no free ports")
 
 
-class Plane:
-    """Used by `with`. before: words to start the program with, such as valgrind's."""
+class Children:
+    """Programs that end with it. Used by `with`."""
 
-    def __init__(self, build, *flags, before=(), dashboard=False, modules=("samples.so",)):
+    def __init__(self, build):
         self.build = build
-        block = free_block()
-        self.base = "tcp://127.0.0.1:%d" % block
-        self.discovery = "tcp://127.0.0.1:%d" % (block + 8)
-        self.modules = ",".join(os.path.join(build, "modules", name) for name in modules)
-        web = ["--gui-port", str(block + 14)] if dashboard else ["--no-gui"]
-        local = [] if "--no-local" in flags else ["--task-modules", self.modules]
-        self.words = [*before, os.path.join(build, "fastworker"), "control-plane", *web,
-                      "--base-address", self.base, "--discovery-address", self.discovery,
-                      "--log-level", "error", *local, *flags]
         self.children = []
 
     def start(self, words):
@@ -53,8 +44,6 @@ class Plane:
         return child
 
     def __enter__(self):
-        self.child = self.start(self.words)
-        self.wait_until(lambda: self.command("ping", "-q").returncode == 0, "it answers")
         return self
 
     def __exit__(self, *_):
@@ -71,6 +60,27 @@ class Plane:
                 raise RuntimeError("%s has ended" % self.children[-1].args[:3])
             if time.monotonic() > deadline:
                 raise RuntimeError("not within %d s: %s" % (PATIENCE_S, what))
+
+
+class Plane(Children):
+    """before: words to start the program with, such as valgrind's."""
+
+    def __init__(self, build, *flags, before=(), dashboard=False, modules=("samples.so",)):
+        super().__init__(build)
+        block = free_block()
+        self.base = "tcp://127.0.0.1:%d" % block
+        self.discovery = "tcp://127.0.0.1:%d" % (block + 8)
+        self.modules = ",".join(os.path.join(build, "modules", name) for name in modules)
+        web = ["--gui-port", str(block + 14)] if dashboard else ["--no-gui"]
+        local = [] if "--no-local" in flags else ["--task-modules", self.modules]
+        self.words = [*before, os.path.join(build, "fastworker"), "control-plane", *web,
+                      "--base-address", self.base, "--discovery-address", self.discovery,
+                      "--log-level", "error", *local, *flags]
+
+    def __enter__(self):
+        self.child = self.start(self.words)
+        self.wait_until(lambda: self.command("ping", "-q").returncode == 0, "it answers")
+        return self
 
     def command(self, *words):
         return subprocess.run([os.path.join(self.build, "fastworker"), *words,

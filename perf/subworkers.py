@@ -12,15 +12,15 @@ The control plane, the subworkers and the client are processes of their own; CPU
 from first to last task, user and system. One JSON line a figure, as perf/run wants them.
 SPDX-License-Identifier: Apache-2.0
 """
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+from place import Children, free_block
 
 TASKS = 100
 PATIENCE_S = 30
@@ -32,18 +32,6 @@ def say(name, who, value, unit):
                       "unit": unit}), flush=True)
 
 
-def free_block():
-    """Ten free ports: six of the base address, two of discovery."""
-    for block in range(29000 - os.getpid() % 800 * 10, 20000, -10):
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(block, block + 10):
-                probe = stack.enter_context(socket.socket())
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
-            return block
-    raise RuntimeError("no free ports")
-
-
 def cpu_us(pid):
     """Of all threads, user and system."""
     with open("/proc/%d/stat" % pid, encoding="ascii") as stat:
@@ -51,49 +39,28 @@ def cpu_us(pid):
     return (int(fields[11]) + int(fields[12])) * TICK_US
 
 
-class Place:
+class Place(Children):
     """A control plane and its subworkers, all of which end with it."""
 
     def __init__(self, build):
-        self.build = build
+        super().__init__(build)
         self.block = free_block()
         self.base = "tcp://127.0.0.1:%d" % self.block
         self.modules = ",".join(os.path.join(build, "modules", name)
                                 for name in ("samples.so", "bench.so"))
-        self.children = []
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for child in reversed(self.children):
-            child.kill()
-            child.wait()
-
-    def wait_until(self, condition, what):
-        """While the child that was started last goes on."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.children[-1].wait(0.01)
-                raise RuntimeError("%s has ended" % self.children[-1].args[:2])
-            if time.monotonic() > deadline:
-                raise RuntimeError("not within %d s: %s" % (PATIENCE_S, what))
-
-    def start(self, kind, *flags):
-        words = [os.path.join(self.build, "fastworker"), kind, *flags, "--log-level", "error",
-                 "--discovery-address", "tcp://127.0.0.1:%d" % (self.block + 8)]
-        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        self.children.append(child)
-        return child
+    def run(self, kind, *flags):
+        return self.start([os.path.join(self.build, "fastworker"), kind, *flags, "--log-level",
+                           "error", "--discovery-address",
+                           "tcp://127.0.0.1:%d" % (self.block + 8)])
 
     def plane(self, *flags):
-        return self.start("control-plane", "--no-gui", "--base-address", self.base, *flags)
+        return self.run("control-plane", "--no-gui", "--base-address", self.base, *flags)
 
     def subworker(self, name, threads):
-        child = self.start("subworker", "--worker-id", name, "--control-plane-address", self.base,
-                           "--base-address", "tcp://127.0.0.1:0", "--threads", str(threads),
-                           "--task-modules", self.modules)
+        child = self.run("subworker", "--worker-id", name, "--control-plane-address", self.base,
+                         "--base-address", "tcp://127.0.0.1:0", "--threads", str(threads),
+                         "--task-modules", self.modules)
         self.wait_until(lambda: name in self.workers(), name + " is there")
         return child
 

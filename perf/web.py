@@ -41,7 +41,7 @@ def dashboard(build):
     """A control plane with its dashboard: itself, the port, the process id."""
     with Place(build) as place:
         port = place.block + 6
-        child = place.start("control-plane", "--base-address", place.base, "--gui-port", str(port),
+        child = place.run("control-plane", "--base-address", place.base, "--gui-port", str(port),
                             "--task-modules", place.modules, "--threads", "2")
 
         def is_there():
@@ -93,7 +93,9 @@ class Looker:
         self.port, self.over, self.events = port, threading.Event(), 0
         self.stream = urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/events?only=stats",
                                              timeout=60)
-        self.threads = [threading.Thread(target=work) for work in (self.listen, self.read)]
+        # The listener sits in a read: it ends with the process.
+        self.threads = [threading.Thread(target=work, daemon=True)
+                        for work in (self.listen, self.read)]
         for thread in self.threads:
             thread.start()
 
@@ -125,7 +127,6 @@ def beside(build, who):
             looker.close()
             if looker.events == 0:
                 raise RuntimeError("no event came")
-    os._exit(0)  # the stream's thread ends with the process
 
 
 def main():
