@@ -24,10 +24,17 @@
 /* What this thread is ending. */
 static _Thread_local bool my_recall; /* what this thread ends, it gives back */
 static _Thread_local char my_loss[256];
-static _Thread_local const char *my_words; /* of a task that this thread fails unrun */
-static _Thread_local bool my_burial;       /* and it is kept among the dead */
-static _Thread_local bool my_expiry;       /* or it did not start in time */
-static _Thread_local const char *my_skip;  /* words of one that this thread cancels */
+/* Of a task that this thread ends unrun, and why; NULL: none, or that is behind us. */
+typedef struct verdict {
+    enum { FAILED, GIVEN_UP, EXPIRED, SKIPPED } kind;
+    const char *words;
+} verdict;
+static _Thread_local const verdict *my_verdict;
+
+static bool is_my_verdict(int kind)
+{
+    return my_verdict && (int)my_verdict->kind == kind;
+}
 
 /* flush-note: answers are gathered per thread and leave in one write when the thread has a pause.
  * Behind long tasks that would be late, so they also leave when the last write is long enough ago;
@@ -104,34 +111,35 @@ void fw_lifecycle_orders(void *context, const fw_order *orders, size_t count)
     fw_net_flush(life->net);
 }
 
+/* An end may have others follow, each with a verdict of its own. */
+static bool end_unrun(fw_lifecycle *life, fw_task *task, verdict mine)
+{
+    const verdict *before = my_verdict;
+    my_verdict = &mine;
+    bool ended = mine.kind == SKIPPED ? fw_engine_withdraw(life->engine, task)
+                                      : fw_engine_fail(life->engine, task);
+    my_verdict = before;
+    return ended;
+}
+
 bool fw_lifecycle_fail(fw_lifecycle *life, fw_task *task, const char *words)
 {
-    my_words = words;
-    return fw_engine_fail(life->engine, task);
+    return end_unrun(life, task, (verdict){FAILED, words});
 }
 
 bool fw_lifecycle_give_up(fw_lifecycle *life, fw_task *task, const char *words)
 {
-    my_burial = true;
-    bool ended = fw_lifecycle_fail(life, task, words);
-    my_burial = false;
-    return ended;
+    return end_unrun(life, task, (verdict){GIVEN_UP, words});
 }
 
 bool fw_lifecycle_expire(fw_lifecycle *life, fw_task *task, const char *words)
 {
-    my_expiry = true;
-    bool ended = fw_lifecycle_fail(life, task, words);
-    my_expiry = false;
-    return ended;
+    return end_unrun(life, task, (verdict){EXPIRED, words});
 }
 
 bool fw_lifecycle_skip(fw_lifecycle *life, fw_task *task, const char *words)
 {
-    my_skip = words;
-    bool ended = fw_engine_withdraw(life->engine, task);
-    my_skip = NULL;
-    return ended;
+    return end_unrun(life, task, (verdict){SKIPPED, words});
 }
 
 void fw_lifecycle_note_loss(unsigned losses, const char *worker, const char *why)
@@ -155,9 +163,9 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
     else if (why == FW_ENDED_BY_LOSS)
         item->error = literal(my_loss);
     else if (why == FW_ENDED_BY_OWNER)
-        item->error = literal(my_words);
+        item->error = literal(my_verdict ? my_verdict->words : "");
     else if (why == FW_ENDED_BY_CANCEL)
-        item->error = literal(my_skip ? my_skip : "Task cancelled");
+        item->error = literal(is_my_verdict(SKIPPED) ? my_verdict->words : "Task cancelled");
     else if (item->status == FW_CANCELLED)
         item->error = literal("Task cancelled after execution");
     else if (fw_my_run.output.success)
@@ -182,7 +190,7 @@ static void count_end(fw_lifecycle *life, fw_task *task, int why, fw_state statu
     fw_run_count kind = FW_COUNT_FAILURE;
     if (why == FW_ENDED_BY_DEADLINE || (why == FW_ENDED_BY_RUN && fw_my_run.late))
         kind = FW_COUNT_TIMEOUT;
-    else if (my_expiry && why == FW_ENDED_BY_OWNER)
+    else if (why == FW_ENDED_BY_OWNER && is_my_verdict(EXPIRED))
         kind = FW_COUNT_EXPIRED;
     else if (status == FW_SUCCESS)
         kind = FW_COUNT_SUCCESS;
@@ -217,8 +225,7 @@ static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *
         fw_waiter *next = waiter->next;
         if (FW_UNLIKELY(waiter->node)) {
             /* What they meant is behind us, and others may end now. */
-            my_burial = my_expiry = false;
-            my_skip = NULL;
+            my_verdict = NULL;
             fw_node_note(life, waiter->node, view->status, view->id);
         } else if (fw_waiter_claim(waiter)) {
             if (waiter->ticket.later)
@@ -307,7 +314,7 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
     /* Relaxed: it has ended. */
     unsigned losses = fw_load_relaxed(&fw_record_of(task)->losses);
     if (!life->dead || item->status != FW_FAILURE ||
-        (item->attempt <= 1 && losses == 0 && !my_burial))
+        (item->attempt <= 1 && losses == 0 && !is_my_verdict(GIVEN_UP)))
         return;
     const fw_record_extras *extras = fw_record_extras_of(task);
     fw_buffer errors = {0};
