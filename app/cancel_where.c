@@ -62,11 +62,7 @@ static const char *wanted(int which)
 
 static bool unknown(char *error, fw_span key)
 {
-    char name[48];
-    snprintf(name, sizeof name, "%.*s", (int)(key.len < 40 ? key.len : 40), key.ptr);
-    const char *near = fw_suggest(name, names, NAMES);
-    snprintf(error, 160, "where: '%s' is no condition%s%s%s", name, near ? ", did you mean '" : "",
-             near ? near : "", near ? "'?" : "");
+    fw_suggest_say(error, 160, "where: ", key, "is no condition", names, NAMES);
     return false;
 }
 

@@ -48,13 +48,9 @@ static bool wrong(char *error, const char *name, const char *wanted)
 static bool unknown(char *error, fw_span key)
 {
     const char *names[MEMBERS];
-    char name[48];
     for (size_t i = 0; i < MEMBERS; i++)
         names[i] = members[i].name;
-    snprintf(name, sizeof name, "%.*s", (int)(key.len < 40 ? key.len : 40), key.ptr);
-    const char *near = fw_suggest(name, names, MEMBERS);
-    snprintf(error, FW_TASK_OPTIONS_ERROR, "options: '%s' is not known%s%s%s", name,
-             near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    fw_suggest_say(error, FW_TASK_OPTIONS_ERROR, "options: ", key, "is not known", names, MEMBERS);
     return false;
 }
 

@@ -81,11 +81,8 @@ enum { TASK, ID, ARGS, KWARGS, PRIORITY, TIMEOUT, TTL, RETRIES, CALLBACK, OPTION
 
 static bool unknown(char *error, fw_span key)
 {
-    char name[48];
-    snprintf(name, sizeof name, "%.*s", (int)(key.len < 40 ? key.len : 40), key.ptr);
-    const char *near = fw_suggest(name, names, NAMES);
-    snprintf(error, FW_TASK_OPTIONS_ERROR, "options: then: '%s' is not known%s%s%s", name,
-             near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    fw_suggest_say(error, FW_TASK_OPTIONS_ERROR, "options: then: ", key, "is not known", names,
+                   NAMES);
     return false;
 }
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/commands/suggest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { WORD_MAX = 40, EDITS_MAX = 2 };
@@ -48,4 +49,14 @@ const char *fw_suggest(const char *word, const char *const *candidates, size_t c
         }
     }
     return nearest;
+}
+
+void fw_suggest_say(char *out, size_t capacity, const char *before, fw_span word, const char *what,
+                    const char *const *candidates, size_t count)
+{
+    char name[48];
+    snprintf(name, sizeof name, "%.*s", (int)(word.len < 40 ? word.len : 40), word.ptr);
+    const char *near = fw_suggest(name, candidates, count);
+    snprintf(out, capacity, "%s'%s' %s%s%s%s", before, name, what, near ? ", did you mean '" : "",
+             near ? near : "", near ? "'?" : "");
 }
