@@ -353,9 +353,10 @@ size_t fw_shard_sweep(fw_shard *shard, int64_t now_ns, size_t *work)
 {
     victims out = {.count = 0};
     fw_lock_acquire(&shard->lock);
-    while (out.count<FW_SHARD_VICTIMS && * work> 0) {
+    while (out.count < FW_SHARD_VICTIMS) {
         uint32_t index = fw_expiry_due(&shard->expiry, &shard->nodes, now_ns / FW_NS_PER_S, work);
-        if (index == FW_NODE_NONE)
+        /* Moving others nearer may have taken all the work; who is due then stays for next time. */
+        if (index == FW_NODE_NONE || *work == 0)
             break;
         FW_ASSERT(fw_node_entry(&shard->nodes, index)->expires_ns < now_ns);
         --*work;

@@ -16,8 +16,9 @@
 
 enum { THREADS = 3, OPERATIONS = 4, ALL = THREADS * OPERATIONS };
 
-/* Times at which the cache is asked: before and after the short-lived results are dead. */
-enum { EARLY = 0, LATE = 100 };
+/* Times at which the cache is asked, from the begin of a history on: before and after the
+ * short-lived results are dead. At the next one's begin all are dead, and swept before it. */
+enum { EARLY = 0, LATE = 100, APART = 1000 };
 
 typedef enum kind {
     PUT,       /* lives at both times */
@@ -56,18 +57,23 @@ void fw_test_step(void)
         sched_yield();
 }
 
+static int64_t in_history(int64_t seconds)
+{
+    return ((int64_t)number * APART + seconds) * SECOND;
+}
+
 static void put(operation *o, uint64_t key, int64_t ttl_s)
 {
     fw_cache_item item = item_of(key, "");
     item.created_wall_ns = (int64_t)o->version;
-    FW_ASSERT(fw_cache_put(cache, &item, ttl_s * SECOND, EARLY) == 0);
+    FW_ASSERT(fw_cache_put(cache, &item, ttl_s * SECOND, in_history(EARLY)) == 0);
 }
 
 static void get(operation *o, int64_t now_s)
 {
     fw_cache_item item;
     fw_rcu_read_lock();
-    o->answer = fw_cache_get(cache, key_of(number), now_s * SECOND, false, &item);
+    o->answer = fw_cache_get(cache, key_of(number), in_history(now_s), false, &item);
     if (o->answer == FW_CACHE_FOUND)
         o->version = (unsigned)item.created_wall_ns;
     fw_rcu_read_unlock();
@@ -93,7 +99,7 @@ static void perform(operation *o)
         o->answer = fw_cache_remove(cache, key_of(number));
         break;
     case SWEEP_LATE:
-        o->answer = (int)fw_cache_sweep(cache, LATE * SECOND);
+        o->answer = (int)fw_cache_sweep(cache, in_history(LATE));
         break;
     default:
         put(o, number + (UINT64_C(1) << 40), LATE * 2);
@@ -205,6 +211,8 @@ static void run_histories(size_t entries_max, bool one_entry, double seconds)
     unsigned histories = 0, overlapping = 0;
     while ((double)(clock() - begun) < seconds * CLOCKS_PER_SEC) {
         number++;
+        while (fw_cache_sweep(cache, in_history(EARLY)) > 0)
+            continue;
         draw_history(&random, one_entry);
         fw_store_seq_cst(&finished, 0);
         fw_store_seq_cst(&round_number, ++histories);

@@ -168,9 +168,32 @@ static void a_growing_table_stays_whole(void **state)
     fw_rcu_barrier();
 }
 
+/* Whatever it may do, also when bringing entries nearer takes exactly all of it. */
+static void a_sweep_does_no_more_than_it_may(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 20, LIVE_S = 3600 };
+    for (size_t may = 1; may <= 3 * ENTRIES; may++) {
+        fw_cache *cache = cache_of(1000, 1);
+        fw_shard *shard = &cache->shards[0];
+        size_t gone = 0;
+        for (uint64_t i = 0; i < ENTRIES; i++)
+            put_text(cache, i, "x", SECOND);
+        for (unsigned sweeps = 0; gone < ENTRIES; sweeps++) {
+            size_t work = may, took = fw_shard_sweep(shard, (LIVE_S + 100) * SECOND, &work);
+            assert_true(work < may && took <= may - work);
+            assert_true(sweeps <= 3 * ENTRIES);
+            gone += took;
+        }
+        check_whole(cache);
+        fw_cache_destroy(cache);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sweep_does_no_more_than_it_may),
         cmocka_unit_test(nothing_is_lost_while_there_is_room),
         cmocka_unit_test(sums_stay_right_under_pressure),
         cmocka_unit_test(readers_keep_what_they_found_while_it_grows),
