@@ -10,6 +10,7 @@ import uuid
 import harness
 from harness import OnePlane, QUERY
 
+MAGIC = b"\xf7"
 SUBMIT, ASK, PING, HELLO, ANSWER = 1, 2, 3, 4, 0x81
 WANTS_RESULTS, ALL_OR_NONE = 1, 2
 ACCEPTED, REFUSED, RESULT, PONG, GREETING = 1, 2, 3, 4, 5
@@ -19,7 +20,7 @@ NORMAL = 2
 
 
 def frame(kind, count, body, flags=0, version=1):
-    return struct.pack("<BBBBI", 0xF7, version, kind, flags, count) + body
+    return MAGIC + struct.pack("<BBBI", version, kind, flags, count) + body
 
 
 def extra(tag, content):
@@ -46,8 +47,8 @@ def take(data, layout):
 
 def records(body):
     """The records of an ANSWER, as dictionaries."""
-    (magic, version, kind, flags, count), body = take(body, "<BBBBI")
-    assert (magic, version, kind, flags) == (0xF7, 1, ANSWER, 0), body
+    (magic, version, kind, flags, count), body = take(body, "<cBBBI")
+    assert (magic, version, kind, flags) == (MAGIC, 1, ANSWER, 0), body
     for _ in range(count):
         (request, place, kind, code), body = take(body, "<IHBB")
         record = {"request": request, "item": place, "kind": kind, "code": code}
