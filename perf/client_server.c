@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* The base address takes six ports, discovery two. */
-enum { PORTS = 10, FIRST = 20000, RANGE = 9000 };
+enum { PORTS = 10, FIRST = 11000, RANGE = 9000 };
 
 static bool is_free(unsigned port)
 {

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import with_server
-from place import Plane, say
+from place import Plane, free_block, say
 
 REST_S, TIME_S = 1, 10
 
@@ -59,7 +59,7 @@ def main():
     elif who == "python-fastworker":
         import peer_python
         with tempfile.TemporaryDirectory(prefix="fastworker-perf-") as folder:
-            plane = peer_python.start(folder, peer_python.free_block(8))
+            plane = peer_python.start(folder, free_block())
             try:
                 watch(who, plane.pid)
             finally:

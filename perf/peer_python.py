@@ -18,22 +18,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests"))
+from ports import free_block  # noqa: E402
+
 TASKS = "from fastworker import task\n\n@task\ndef add(a, b):\n    return a + b\n"
-
-
-def free_block(count):
-    for first in range(24000 + os.getpid() % 500 * 12, 32000, 12):
-        taken = []
-        try:
-            for port in range(first, first + count):
-                taken.append(socket.create_server(("127.0.0.1", port)))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in taken:
-                one.close()
-    raise SystemExit("no free ports")
 
 
 def start(folder, first):
@@ -72,7 +60,7 @@ async def measure(first, calls):
 
 def main():
     calls = int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    first = free_block(8)
+    first = free_block()
     with tempfile.TemporaryDirectory() as folder:
         plane = start(folder, first)
         try:

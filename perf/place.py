@@ -5,10 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests"))
+from ports import free_block  # noqa: E402
 
 PATIENCE_S = 60
 
@@ -16,18 +18,6 @@ PATIENCE_S = 60
 def say(suite, name, who, value, unit, **more):
     print(json.dumps({"suite": suite, "name": name, "who": who, "value": value, "unit": unit,
                       **more}), flush=True)
-
-
-def free_block():
-    """Sixteen free ports: of the base address, of discovery, of the dashboard."""
-    for block in range(28900 - os.getpid() % 500 * 16, 20000, -16):
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(block, block + 16):
-                probe = stack.enter_context(socket.socket())
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
-            return block
-    raise RuntimeError("no free ports")
 
 
 class Children:

@@ -20,7 +20,7 @@
 #include "app/commands/commands.h"
 
 /* The base address takes six ports, discovery two. */
-enum { PORTS = 10, DISCOVERY = 8, FIRST = 20000, RANGE = 9000 };
+enum { PORTS = 10, DISCOVERY = 8, FIRST = 11000, RANGE = 9000 };
 
 static bool is_free(unsigned port)
 {

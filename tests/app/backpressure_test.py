@@ -19,7 +19,7 @@ ROOM = 40
 
 class Full(unittest.TestCase):
     def setUp(self):
-        first = free_block(10)
+        first = free_block()
         self.base, self.gui = f"tcp://127.0.0.1:{first}", first + 9
         self.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--base-address", self.base, "--discovery-address",

@@ -15,7 +15,7 @@ DONE, OTHER, USAGE = 0, 1, 2
 class CancelWhere(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        first = free_block(8)
+        first = free_block()
         cls.base = f"tcp://127.0.0.1:{first}"
         cls.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--no-gui", "--base-address", cls.base,

@@ -135,7 +135,7 @@ class Commands(unittest.TestCase):
             self.assertIn(f"({way})", done.stdout)
 
     def test_nobody_there(self):
-        nowhere = f"tcp://127.0.0.1:{free_block(6)}"
+        nowhere = f"tcp://127.0.0.1:{free_block()}"
         for words in (("submit", "add"), ("status", "x"), ("cancel", "x"), ("ping",)):
             done = self.run_command(*words, "--control-plane-address", nowhere)
             self.assertEqual((done.returncode, done.stdout), (NOBODY, ""), words)

@@ -36,7 +36,7 @@ class Composition(unittest.TestCase):
 
     @classmethod
     def start(cls):
-        cls.first = free_block(10)
+        cls.first = free_block()
         cls.base = f"tcp://127.0.0.1:{cls.first}"
         cls.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--base-address", cls.base, "--discovery-address",

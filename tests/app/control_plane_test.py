@@ -58,7 +58,7 @@ class Plane:
             self.end()
 
     def start(self, flags):
-        first = free_block(10)
+        first = free_block()
         self.base, self.gui = f"tcp://127.0.0.1:{first}", first + 9
         self.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--base-address", self.base, "--discovery-address",

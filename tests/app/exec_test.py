@@ -296,7 +296,7 @@ class Oneshot(Exec):
             text = file.read().replace("privileged-exec = true", "")
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(text + "[task \"y\"]\nexec = /nowhere/program\n")
-        first = free_block(10)
+        first = free_block()
         done = subprocess.run([PROGRAM, "control-plane", "--no-gui", "-c", self.path,
                                "--base-address", f"tcp://127.0.0.1:{first}"], timeout=LONG,
                               capture_output=True, text=True, check=False)

@@ -55,7 +55,7 @@ class Server:
 
     def __init__(self, *flags, scheme="tcp", host="127.0.0.1", discovery_host="127.0.0.1",
                  env=None):
-        first = free_block(12)
+        first = free_block()
         self.port = first
         self.base = f"{scheme}://127.0.0.1:{first}"
         self.discovery = f"tcp://127.0.0.1:{first + 8}"

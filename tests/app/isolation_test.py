@@ -24,7 +24,7 @@ CRASH = r"killed by signal \d+ \(SIG[A-Z]+\)|exit status \d+"
 
 class Plane:
     def __init__(self, *flags):
-        first = free_block(10)
+        first = free_block()
         self.base = f"tcp://127.0.0.1:{first}"
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(

@@ -23,7 +23,7 @@ class Plane:
     """A control plane, and a subworker where it runs nothing itself."""
 
     def __init__(self, *flags, subworker=False):
-        first = free_block(14)
+        first = free_block()
         self.base = f"tcp://127.0.0.1:{first}"
         self.web = f"http://127.0.0.1:{first + 12}"
         common = ["--discovery-address", f"tcp://127.0.0.1:{first + 8}", "--task-modules",

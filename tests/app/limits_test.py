@@ -18,7 +18,7 @@ DONE, OTHER, USAGE, UNKNOWN = 0, 1, 2, 4
 class Limits(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        first = free_block(10)
+        first = free_block()
         cls.base, cls.gui = f"tcp://127.0.0.1:{first}", first + 9
         cls.process = subprocess.Popen(
             [PROGRAM, "control-plane", "--base-address", cls.base, "--discovery-address",

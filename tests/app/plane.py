@@ -6,33 +6,18 @@ SPDX-License-Identifier: Apache-2.0
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from ports import free_block  # noqa: E402
+
 PROGRAM, SAMPLES = (os.path.abspath(path) for path in sys.argv[1:3])
 # A limit of waits, not a time that anything should take.
 LONG = float(os.environ.get("FW_PATIENCE", "60"))
-
-
-def free_block(count):
-    """The first of so many neighbouring free ports."""
-    for first in range(31000 + os.getpid() % 97 * 16, 32700, 16):
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for i, one in enumerate(sockets):
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                one.bind(("127.0.0.1", first + i))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise AssertionError("no free ports")
 
 
 def wait_until(condition, what):
@@ -54,7 +39,7 @@ class Plane:
     """A control plane of one's own."""
 
     def __init__(self):
-        first = free_block(12)
+        first = free_block()
         self.base, self.discovery = f"tcp://127.0.0.1:{first}", f"tcp://127.0.0.1:{first + 8}"
         self.env = {**os.environ, "FASTWORKER_DISCOVERY_ADDRESS": self.discovery}
         self.child = None

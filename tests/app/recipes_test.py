@@ -28,10 +28,14 @@ def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 
 
+def marked(db):
+    return db.execute("SELECT count(*) FROM outbox WHERE sent = 1").fetchone()[0]
+
+
 class Recipes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.first = free_block(10)
+        cls.first = free_block()
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
         os.symlink(PROGRAM, os.path.join(cls.folder.name, "fastworker"))
@@ -114,15 +118,14 @@ class Recipes(unittest.TestCase):
             raise ZeroDivisionError
         before = self.started("sha256")
         killed = 0
-        while db.execute("SELECT count(*) FROM outbox WHERE sent = 0").fetchone() != (0,):
+        while marked(db) < ROWS:
             relays = [subprocess.Popen([sys.executable, path, base], env=self.env,
                                        start_new_session=True, stderr=subprocess.DEVNULL)
                       for _ in range(2)]
             for one in relays:
-                try:
-                    # The longer it takes, the longer they may live, so that it comes to an end.
-                    one.wait(random.uniform(0.05, 0.4 + 0.05 * killed))
-                except subprocess.TimeoutExpired:
+                enough = marked(db) + random.randrange(ROWS // 10)
+                wait_until(lambda: one.poll() is not None or marked(db) > enough, "some rows more")
+                if one.poll() is None:
                     killed += 1
                     os.killpg(one.pid, signal.SIGKILL)
                     one.wait()

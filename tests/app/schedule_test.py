@@ -61,7 +61,7 @@ class Schedules(Case):
         self.assertEqual((mark["started"], mark["running"]), (1, 1))
 
     def test_a_bad_expression_ends_the_start(self):
-        first = free_block(10)
+        first = free_block()
         done = subprocess.run(
             [PROGRAM, "control-plane", "--no-gui", "--base-address", f"tcp://127.0.0.1:{first}",
              "--discovery-address", f"tcp://127.0.0.1:{first + 6}", "--task-modules",

@@ -154,7 +154,7 @@ class Stream(unittest.TestCase):
         done = subprocess.run([PROGRAM, "submit", "--stdin"], input="", text=True,
                               capture_output=True, timeout=LONG, check=False, env={
                                   **os.environ, "FASTWORKER_CONTROL_PLANE_ADDRESS":
-                                  f"tcp://127.0.0.1:{free_block(6)}"})
+                                  f"tcp://127.0.0.1:{free_block()}"})
         self.assertEqual(done.returncode, 69)
         self.assertIn("fastworker control-plane", done.stderr)
         self.assertLess(time.monotonic() - start, LONG)

@@ -223,7 +223,7 @@ class Bench(Case):
             done = self.run_command("bench", *words)
             self.assertEqual((done.returncode, done.stdout), (USAGE, ""), words)
         done = self.run_command("bench", "--control-plane-address",
-                                f"tcp://127.0.0.1:{free_block(6)}")
+                                f"tcp://127.0.0.1:{free_block()}")
         self.assertEqual(done.returncode, NOBODY)
 
 

@@ -7,12 +7,10 @@ SPDX-License-Identifier: Apache-2.0
 
 import asyncio
 import ctypes
-import fcntl
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,9 @@ from fastworker import Client
 from fastworker.tasks.models import TaskResult
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from ports import free_block  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.environ.get("FASTWORKER_BIN", os.path.join(ROOT, "build/release/fastworker"))
 SAMPLES = os.environ.get(
@@ -63,35 +64,10 @@ async def until(condition, what, seconds=LONG):
 
 
 class Ports:
-    """Sixteen neighbouring free ports; a locked file keeps other test programs away from them."""
+    """Sixteen neighbouring free ports, for as long as this program runs."""
 
     def __init__(self):
-        folder = os.path.join(tempfile.gettempdir(), f"fastworker-ports-{os.getuid()}")
-        os.makedirs(folder, exist_ok=True)
-        first = 16 * (os.getpid() % 500)
-        for step in range(0, 8000, 16):
-            self.block = 22000 + (first + step) % 8000
-            # Held until this program ends, also when the control plane on these ports has ended.
-            lock = os.open(os.path.join(folder, str(self.block)), os.O_CREAT | os.O_RDWR, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(lock)
-                continue
-            if all(self._is_free(self.block + i) for i in range(16)):
-                return
-            os.close(lock)
-        raise AssertionError("no free ports")
-
-    @staticmethod
-    def _is_free(port):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-        return True
+        self.block = free_block()
 
     @property
     def discovery(self):

@@ -8,16 +8,15 @@ FW_SCREENSHOTS=FOLDER keeps pictures.
 SPDX-License-Identifier: Apache-2.0
 """
 
-import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+import ports  # noqa: E402
 SKIPPED = 77
 
 
@@ -46,38 +45,14 @@ def install(cache):
         give_up(f"npm install failed: {done.stderr[-1500:]}")
 
 
-def is_free(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 def reserve_ports(wanted):
-    """First ports of so many blocks of sixteen, which no other test program takes (see
-    tests/interop/harness.py) until the tests end."""
-    folder = os.path.join(tempfile.gettempdir(), f"fastworker-ports-{os.getuid()}")
-    os.makedirs(folder, exist_ok=True)
+    """First ports of so many blocks, kept until the tests end."""
     blocks = []
-    for step in range(0, 8000, 16):
-        block = 22000 + (16 * (os.getpid() % 500) + step) % 8000
-        lock = os.open(os.path.join(folder, str(block)), os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            continue
-        if not all(is_free(block + i) for i in range(16)):
-            os.close(lock)
-            continue
+    for _ in range(wanted):
+        first, lock = ports.take_block()
         os.set_inheritable(lock, True)
-        blocks.append(str(block))
-        if len(blocks) == wanted:
-            return " ".join(blocks)
-    return give_up("no free ports")
+        blocks.append(str(first))
+    return " ".join(blocks)
 
 
 def main():
