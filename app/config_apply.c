@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/schedules.h"
-#include "app/section_table.h"
+#include "app/schedules/schedules.h"
+#include "app/settings/section_table.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "engine/limits.h"

@@ -5,8 +5,8 @@
 #ifndef FW_APP_CONFIG_APPLY_H
 #define FW_APP_CONFIG_APPLY_H
 
-#include "app/lifecycle.h"
-#include "app/settings.h"
+#include "app/life/lifecycle.h"
+#include "app/settings/settings.h"
 
 /* Of tasks: in every house, once the engine stands. Limits are a control plane's. 0 or -FW_E...
  * with a sentence. */

@@ -9,16 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/compose/compose.h"
 #include "app/config_apply.h"
-#include "app/event_posts.h"
-#include "app/compose.h"
+#include "app/events/event_posts.h"
 #include "app/exposure.h"
-#include "app/http.h"
-#include "app/http_stats.h"
+#include "app/http/http.h"
+#include "app/http/http_stats.h"
+#include "app/life/unknown.h"
+#include "app/life/webhooks.h"
 #include "app/reload.h"
-#include "app/schedule_manage.h"
-#include "app/unknown.h"
-#include "app/webhooks.h"
+#include "app/schedules/schedule_manage.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"

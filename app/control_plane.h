@@ -4,15 +4,15 @@
 #define FW_APP_CONTROL_PLANE_H
 
 #include "app/house.h"
-#include "app/overview.h"
+#include "app/manage/overview.h"
 #include "app/supervisor.h"
-#include "app/workers.h"
+#include "app/workers/workers.h"
 #include "web/web.h"
 
 typedef struct fw_control_plane {
     fw_house house;
     fw_workers *workers;
-    fw_web *web;          /* NULL: no dashboard */
+    fw_web *web; /* NULL: no dashboard */
     struct fw_http_stats *stats;
     bool followed;        /* somebody at it hears of tasks */
     fw_supervisor *local; /* NULL: no subworkers of our own */

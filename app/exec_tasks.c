@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/exec_words.h"
+#include "app/settings/exec_words.h"
 #include "base/clock.h"
 #include "base/process.h"
 

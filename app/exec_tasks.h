@@ -3,8 +3,8 @@
 #ifndef FW_APP_EXEC_TASKS_H
 #define FW_APP_EXEC_TASKS_H
 
-#include "app/names.h"
-#include "app/settings.h"
+#include "app/life/names.h"
+#include "app/settings/settings.h"
 #include "engine/exec.h"
 
 /* For a house that runs tasks: adds them to its modules. *out is NULL where there are none. 0, or

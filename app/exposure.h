@@ -5,7 +5,7 @@
 #ifndef FW_APP_EXPOSURE_H
 #define FW_APP_EXPOSURE_H
 
-#include "app/settings.h"
+#include "app/settings/settings.h"
 #include "net/net.h"
 
 /* addresses: tcp:// or tls+tcp://host:port, where the server will listen; NULL ones are passed

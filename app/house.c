@@ -1,7 +1,7 @@
 /* app/house.c - see app/house.h. SPDX-License-Identifier: Apache-2.0 */
 #include "app/house.h"
 
-#include "app/events.h"
+#include "app/events/events.h"
 
 #include <errno.h>
 #include <pthread.h>

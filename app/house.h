@@ -7,8 +7,8 @@
 
 #include <signal.h>
 
-#include "app/lifecycle.h"
-#include "app/settings.h"
+#include "app/life/lifecycle.h"
+#include "app/settings/settings.h"
 
 typedef struct fw_house {
     const fw_settings *settings;

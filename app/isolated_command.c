@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/settings.h"
+#include "app/settings/settings.h"
 #include "engine/children.h"
 
 /* Names are separated by spaces or commas. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/setting_table.h"
+#include "app/settings/setting_table.h"
 #include "base/assert.h"
 
 /* What the control plane was told by flags, a subworker of its own has to be told as well. */

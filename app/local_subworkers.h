@@ -3,7 +3,7 @@
 #ifndef FW_APP_LOCAL_SUBWORKERS_H
 #define FW_APP_LOCAL_SUBWORKERS_H
 
-#include "app/settings.h"
+#include "app/settings/settings.h"
 #include "app/supervisor.h"
 
 /* settings->local_subworkers of them, "<worker-id>-local-0" and so on, which share the threads that

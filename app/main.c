@@ -8,11 +8,11 @@
 
 #include "app/commands/commands.h"
 #include "app/commands/suggest.h"
-#include "app/config_command.h"
 #include "app/control_plane.h"
 #include "app/isolated_command.h"
 #include "app/list.h"
-#include "app/settings.h"
+#include "app/settings/config_command.h"
+#include "app/settings/settings.h"
 #include "app/subworker.h"
 #include "base/log.h"
 

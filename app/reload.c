@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "app/config_apply.h"
-#include "app/setting_table.h"
+#include "app/settings/setting_table.h"
 #include "base/log.h"
 
 static const char *const changeable[] = {"result-cache-size", "result-cache-bytes",

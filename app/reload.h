@@ -5,8 +5,8 @@
 #ifndef FW_APP_RELOAD_H
 #define FW_APP_RELOAD_H
 
-#include "app/lifecycle.h"
-#include "app/settings.h"
+#include "app/life/lifecycle.h"
+#include "app/settings/settings.h"
 
 /* If SIGHUP came since the last call (all threads block it): reads file, environment and the
  * command line of `started` again. Sizes and time to live of the cache and the log level take

@@ -14,7 +14,7 @@
 #include "app/config_apply.h"
 #include "app/exposure.h"
 #include "app/house.h"
-#include "app/notes.h"
+#include "app/life/notes.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/json.h"

@@ -3,7 +3,7 @@
 #ifndef FW_APP_SUBWORKER_H
 #define FW_APP_SUBWORKER_H
 
-#include "app/settings.h"
+#include "app/settings/settings.h"
 
 /* Builds, serves until SIGTERM or SIGINT, gives back, drains. The exit code. All signals are
  * blocked by the caller before any thread exists. */

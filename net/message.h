@@ -61,7 +61,7 @@ typedef struct fw_submission {
     fw_span name, args, kwargs; /* args "[]" and kwargs "{}" when absent */
     fw_span callback;           /* JSON text of CallbackInfo, or empty */
     fw_span options;            /* JSON text of an object with rarer wishes, or empty: the net does
-                                 * not look into it (app/task_options does) */
+                                 * not look into it (app/life/task_options does) */
     int64_t eta_wall_ns;        /* 0: now */
     int64_t timeout_ns;         /* 0: the worker's default */
     int64_t result_ttl_ns;      /* 0: the cache's default */

@@ -1,6 +1,6 @@
 """A full queue through the real program: who is refused hears when to come again, and does.
 
-Covers app/backpressure.c. Usage: backpressure_test.py PROGRAM SAMPLES_MODULE
+Covers app/life/backpressure.c. Usage: backpressure_test.py PROGRAM SAMPLES_MODULE
 SPDX-License-Identifier: Apache-2.0
 """
 

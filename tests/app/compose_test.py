@@ -1,7 +1,8 @@
 """Tasks that wait for others, groups, unique keys and times to begin by, through the real program.
 
-Covers app/compose.c, app/compose_batch.c, app/intake_composed.c, app/graph.c, app/named_groups.c,
-app/then_task.c. Usage: compose_test.py PROGRAM SAMPLES_MODULE SPDX-License-Identifier: Apache-2.0
+Covers app/compose/compose.c, app/compose/compose_batch.c, app/life/intake_composed.c,
+app/compose/graph.c, app/compose/named_groups.c, app/compose/then_task.c.
+SPDX-License-Identifier: Apache-2.0
 """
 
 import json

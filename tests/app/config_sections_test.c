@@ -1,7 +1,8 @@
 /* tests/app/config_sections_test.c - what a configuration file may say, and how it is told that it
- * may not. Covers app/config_file.c, app/config_sections.c, app/config_sections_report.c,
- * app/section_table.c and app/exec_words.c. SPDX-License-Identifier: Apache-2.0 */
-#include "app/config_sections.h"
+ * may not. Covers app/settings/config_file.c, app/settings/config_sections.c,
+ * app/settings/config_sections_report.c, app/settings/section_table.c and
+ * app/settings/exec_words.c. SPDX-License-Identifier: Apache-2.0 */
+#include "app/settings/config_sections.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "app/exec_words.h"
-#include "app/settings.h"
+#include "app/settings/exec_words.h"
+#include "app/settings/settings.h"
 
 static bool load(fw_settings *settings, fw_settings_error *error, const char *text)
 {

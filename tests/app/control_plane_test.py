@@ -1,8 +1,8 @@
 """The program as its users see it, from the command line and over HTTP, without Python FastWorker.
 
-Covers app/main.c, app/house.c, app/control_plane.c, app/intake.c, app/ending.c, app/questions.c,
-app/lifecycle.c, app/record.c, app/status.c, app/http.c, app/http_upstream.c, app/metrics.c,
-app/config_command.c.
+Covers app/main.c, app/house.c, app/control_plane.c, app/life/intake.c, app/life/ending.c,
+app/life/questions.c, app/life/lifecycle.c, app/life/record.c, app/http/status.c, app/http/http.c,
+app/http/http_upstream.c, app/http/metrics.c, app/settings/config_command.c.
 SPDX-License-Identifier: Apache-2.0
 """
 import json

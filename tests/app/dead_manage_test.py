@@ -1,6 +1,6 @@
 """The dead: by filter, changed, bounded; commands, management port, HTTP.
 
-Covers app/dead_manage.c, app/dead_choice.c, app/commands/dead.c.
+Covers app/manage/dead_manage.c, app/manage/dead_choice.c, app/commands/dead.c.
 SPDX-License-Identifier: Apache-2.0
 """
 import json

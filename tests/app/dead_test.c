@@ -1,6 +1,6 @@
 /* tests/app/dead_test.c - what is given up is kept, within its bounds, and can be taken out.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/dead.h"
+#include "app/life/dead.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -38,7 +38,7 @@ class Documents(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_metrics_in_the_code_are_documented(self):
-        names = set(re.findall(r'"(fastworker_[a-z_]+)', read("app/metrics.c")))
+        names = set(re.findall(r'"(fastworker_[a-z_]+)', read("app/http/metrics.c")))
         # "`a_bytes`, `_limit_bytes`" names two.
         documented = read("docs/METRICS.md")
         for name in sorted(names):

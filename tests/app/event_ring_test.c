@@ -1,7 +1,7 @@
 /* tests/app/event_ring_test.c - the ring of events under several writers, and what its reader makes
- * of it. Covers app/event_ring.c and app/events.c; the rest is in events_test.py.
+ * of it. Covers app/events/event_ring.c and app/events/events.c; the rest is in events_test.py.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/event_ring.h"
+#include "app/events/event_ring.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "app/events.h"
+#include "app/events/events.h"
 #include "base/json.h"
 
 enum { WRITERS = 4, EACH = 50000 };

@@ -1,6 +1,6 @@
 """Events: what a subscriber of the PUB port hears, and `fastworker events`.
 
-Covers app/events.c, app/event_posts.c, app/commands/events.c, net/client_events.c.
+Covers app/events/events.c, app/events/event_posts.c, app/commands/events.c, net/client_events.c.
 SPDX-License-Identifier: Apache-2.0
 """
 import json

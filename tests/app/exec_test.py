@@ -1,6 +1,6 @@
 """Tasks that are programs, in the real program: what becomes of them, and of what they start.
 
-Covers app/exec_tasks.c, app/exec_metrics.c, and with them engine/exec*.c as users see them.
+Covers app/exec_tasks.c, app/http/exec_metrics.c, and with them engine/exec*.c as users see them.
 The examples of docs/EXEC.md are run from docs/examples/exec. SPDX-License-Identifier: Apache-2.0
 """
 import json

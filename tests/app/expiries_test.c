@@ -1,6 +1,6 @@
 /* tests/app/expiries_test.c - moments come in order, and those of nobody make room.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/expiries.h"
+#include "app/compose/expiries.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

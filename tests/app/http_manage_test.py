@@ -1,6 +1,6 @@
 """/api/v1: queues, limits, schedules, workers, scale.
 
-Covers app/http_manage.c, app/http_parts.c. SPDX-License-Identifier: Apache-2.0
+Covers app/http/http_manage.c, app/http/http_parts.c. SPDX-License-Identifier: Apache-2.0
 """
 from http_case import HttpCase
 from plane import main

@@ -1,7 +1,7 @@
 /* http_routes_test.c - the tables of routes and web/assets/api/openapi.json say the same: every
- * route is there with its role, and nothing else is. Covers app/http.c. SPDX-License-Identifier:
- * Apache-2.0 */
-#include "app/http.h"
+ * route is there with its role, and nothing else is. Covers app/http/http.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/http/http.h"
 
 #include <ctype.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 """POST /api/v1/tasks and tasks:batch: one task, many, all or none, and what is refused.
 
-Covers app/http_submit.c and app/submission_json.c. SPDX-License-Identifier: Apache-2.0
+Covers app/http/http_submit.c and app/http/submission_json.c. SPDX-License-Identifier: Apache-2.0
 """
 import json
 import threading

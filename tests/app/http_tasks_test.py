@@ -1,6 +1,7 @@
 """/api/v1/tasks: the list, results, cancelling, running again; and /api/v1/dead.
 
-Covers app/http_tasks.c, app/http_dead.c, app/task_page.c. SPDX-License-Identifier: Apache-2.0
+Covers app/http/http_tasks.c, app/http/http_dead.c, app/http/task_page.c.
+SPDX-License-Identifier: Apache-2.0
 """
 from http_case import HttpCase
 from plane import main, wait_until

@@ -1,6 +1,6 @@
 /* latency_test.c - histograms of waits and runs, and what was waited behind.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/latency.h"
+#include "app/life/latency.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

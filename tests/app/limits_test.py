@@ -1,6 +1,6 @@
 """Limits and pauses through the real program: commands, management port, metrics.
 
-Covers app/limits.c, app/commands/limits.c. Usage: limits_test.py PROGRAM SAMPLES_MODULE
+Covers app/manage/limits.c, app/commands/limits.c. Usage: limits_test.py PROGRAM SAMPLES_MODULE
 SPDX-License-Identifier: Apache-2.0
 """
 

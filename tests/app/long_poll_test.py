@@ -1,6 +1,6 @@
 """GET /api/v1/tasks/{id}: what became of a task, and waiting for its end.
 
-Covers app/long_poll.c and app/http_tasks.c. SPDX-License-Identifier: Apache-2.0
+Covers app/http/long_poll.c and app/http/http_tasks.c. SPDX-License-Identifier: Apache-2.0
 """
 import http.client
 import json

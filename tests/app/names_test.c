@@ -1,6 +1,6 @@
 /* tests/app/names_test.c - names are found once they are added, by all threads, and never change.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/names.h"
+#include "app/life/names.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 """Schedules with the real program: from modules, and put by the command.
 
-Covers app/schedule_start.c, app/schedule_manage.c, app/commands/schedule.c.
+Covers app/schedules/schedule_start.c, app/schedules/schedule_manage.c, app/commands/schedule.c.
 SPDX-License-Identifier: Apache-2.0
 """
 import json

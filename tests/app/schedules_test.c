@@ -1,7 +1,8 @@
 /* tests/app/schedules_test.c - the table of schedules, with time as an argument: what is started,
- * waits, is skipped, missed and caught up with. Covers app/schedules.c, app/schedule_turn.c; the
- * way to real tasks is in schedule_test.py. SPDX-License-Identifier: Apache-2.0 */
-#include "app/schedules.h"
+ * waits, is skipped, missed and caught up with. Covers app/schedules/schedules.c,
+ * app/schedules/schedule_turn.c; the way to real tasks is in schedule_test.py.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/schedules/schedules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

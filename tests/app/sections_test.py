@@ -1,6 +1,6 @@
 """Sections of the configuration file in the real program: limits, defaults of tasks, schedules.
 
-Covers app/config_apply.c, app/retry.c. SPDX-License-Identifier: Apache-2.0
+Covers app/config_apply.c, app/life/retry.c. SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os

@@ -1,7 +1,7 @@
-/* settings_test.c - what each place may say, and who wins. Covers app/settings.c,
- * app/setting_kinds.c, app/setting_table.c and app/setting_report.c. SPDX-License-Identifier:
- * Apache-2.0 */
-#include "app/settings.h"
+/* settings_test.c - what each place may say, and who wins. Covers app/settings/settings.c,
+ * app/settings/setting_kinds.c, app/settings/setting_table.c and app/settings/setting_report.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/settings/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "app/setting_table.h"
+#include "app/settings/setting_table.h"
 #include "base/clock.h"
 
 enum { WORDS_MAX = 16 };

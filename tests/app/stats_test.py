@@ -1,6 +1,6 @@
 """The figures of each second: /api/v1/stats, its history, the event, and the settings in force.
 
-Covers app/http_stats.c. SPDX-License-Identifier: Apache-2.0
+Covers app/http/http_stats.c. SPDX-License-Identifier: Apache-2.0
 """
 import http.client
 import json

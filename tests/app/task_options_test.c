@@ -1,6 +1,6 @@
 /* task_options_test.c - what a task may wish for, and the sentences for what it may not.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/task_options.h"
+#include "app/life/task_options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* tests/app/unique_test.c - keys taken, given back, kept for a while; by many threads.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/unique.h"
+#include "app/compose/unique.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
-/* waiters_test.c - an asker is answered by exactly one of task and clock. Covers app/waiters.c and
- * app/run_counts.c. SPDX-License-Identifier: Apache-2.0 */
-#include "app/waiters.h"
+/* waiters_test.c - an asker is answered by exactly one of task and clock. Covers app/life/waiters.c
+ * and app/life/run_counts.c. SPDX-License-Identifier: Apache-2.0 */
+#include "app/life/waiters.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "app/run_counts.h"
+#include "app/life/run_counts.h"
 
 enum { ROUNDS = 2000, ASKERS = 3 };
 

@@ -1,6 +1,6 @@
 """Notices over HTTP and HTTPS, to servers of Python's standard library.
 
-Covers net/webhook.c, net/webhook_request.c, net/notice.c, app/webhooks.c.
+Covers net/webhook.c, net/webhook_request.c, net/notice.c, app/life/webhooks.c.
 SPDX-License-Identifier: Apache-2.0
 """
 import http.server

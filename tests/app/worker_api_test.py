@@ -1,6 +1,6 @@
 """/api/v1/worker: tasks for who asks over HTTP, leases, and the workers of docs/examples.
 
-Covers app/poller.c and app/http_worker.c. SPDX-License-Identifier: Apache-2.0
+Covers app/workers/poller.c and app/http/http_worker.c. SPDX-License-Identifier: Apache-2.0
 """
 import http.client
 import json

@@ -1,7 +1,8 @@
 """Registrations as Python subworkers send them, word by word, and where tasks go after them. C-028,
 C-090, C-092 to C-097, C-174.
 
-Covers app/workers.c, app/unit.c, net/registry.c, net/message_query.c and net/pylink.c.
+Covers app/workers/workers.c, app/workers/unit.c, net/registry.c, net/message_query.c and
+net/pylink.c.
 SPDX-License-Identifier: Apache-2.0
 """
 

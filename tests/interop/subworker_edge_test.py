@@ -1,7 +1,8 @@
 """Subworkers at the edges: two processes of one id, a control plane that ends while they are at
 work, drains that meet beats and restarts, tasks that are given up.
 
-Covers app/unit.c, app/workers.c, app/house.c, app/intake.c, app/work.c.
+Covers app/workers/unit.c, app/workers/workers.c, app/house.c, app/life/intake.c,
+app/workers/work.c.
 SPDX-License-Identifier: Apache-2.0
 """
 

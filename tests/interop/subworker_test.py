@@ -1,8 +1,8 @@
 """Native subworkers under our control plane: tasks there and back, who gets what, in which order,
 drain and give back. C-105, C-170, C-172.
 
-Covers app/subworker.c, app/workers.c, app/unit.c, app/work.c, app/manage.c,
-app/commands/workers.c, net/uplink.c, net/client_manage.c.
+Covers app/subworker.c, app/workers/workers.c, app/workers/unit.c, app/workers/work.c,
+app/manage/manage.c, app/commands/workers.c, net/uplink.c, net/client_manage.c.
 SPDX-License-Identifier: Apache-2.0
 """
 

@@ -1,5 +1,5 @@
 """Names that nobody knows, where tasks are left to subworkers: they wait for a deploy, and what
-nobody came for is given up and kept. Covers app/unknown.c. SPDX-License-Identifier: Apache-2.0
+nobody came for is given up and kept. Covers app/life/unknown.c. SPDX-License-Identifier: Apache-2.0
 """
 
 import json
