@@ -38,14 +38,20 @@ typedef struct fw_handout {
     unsigned attempt; /* of the run that begins */
 } fw_handout;
 
+/* What follows when a place has gone with a task in hand. */
+typedef enum fw_loss {
+    FW_LOSS_ENDS,  /* it ends as FAILURE, why FW_ENDED_BY_LOSS */
+    FW_LOSS_AGAIN, /* queued again at the front of its level; the next run is another attempt */
+    FW_LOSS_UNRUN, /* the same, but it had not begun there: no attempt */
+} fw_loss;
+
 typedef struct fw_dispatch_ops {
     void *context;
     /* Gives tasks to a place elsewhere. Under the duty, on whatever thread has it: must not block;
      * may call fw_dispatch_return for those it cannot send. */
     void (*send)(void *context, void *place_owner, const fw_handout *handouts, size_t count);
-    /* A place went away with this task in hand. True: it is queued again, at the front of its
-     * level; false: it ends as FAILURE, why FW_ENDED_BY_LOSS. Under the duty. */
-    bool (*lost)(void *context, fw_task *task, void *place_owner);
+    /* A place went away with this task in hand. Under the duty. */
+    fw_loss (*lost)(void *context, fw_task *task, void *place_owner);
     /* After fw_dispatch_detach: nothing is in hand there, and `send` will not be called for it any
      * more. Under the duty. */
     void (*gone)(void *context, void *place_owner);

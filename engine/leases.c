@@ -300,14 +300,14 @@ void fw_dispatch_lose(fw_engine *engine, fw_task *task, uint64_t lease)
 static void lose(fw_place *place, fw_hold *hold)
 {
     fw_dispatch *dispatch = place->dispatch;
-    /* Relaxed, both: they came with the claim. */
-    fw_task *task = fw_load_relaxed(&hold->task);
+    fw_task *task = fw_load_relaxed(&hold->task); /* relaxed, both: they came with the claim */
     unsigned run = fw_load_relaxed(&hold->run);
-    bool again = fw_task_runs(task, run);
-    if (again && dispatch->ops.lost)
-        again = dispatch->ops.lost(dispatch->ops.context, task, place->owner);
-    hold->again = leave_run(dispatch->engine, task, run, again, true);
-    if (hold->again) {
+    fw_loss loss = fw_task_runs(task, run) ? FW_LOSS_AGAIN : FW_LOSS_ENDS;
+    if (loss != FW_LOSS_ENDS && dispatch->ops.lost)
+        loss = dispatch->ops.lost(dispatch->ops.context, task, place->owner);
+    bool began = loss == FW_LOSS_AGAIN;
+    hold->again = leave_run(dispatch->engine, task, run, began || loss == FW_LOSS_UNRUN, began);
+    if (hold->again && began) {
         /* Relaxed: one writer at a time, by the transition that brought us here. */
         unsigned attempt = fw_load_relaxed(&task->attempt);
         fw_store_relaxed(&task->attempt, (uint16_t)(attempt + 1));

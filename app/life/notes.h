@@ -34,6 +34,10 @@ void fw_notes_failed(fw_task *task, unsigned attempt, fw_span error, int64_t end
 bool fw_notes_write_attempts(fw_buffer *out, fw_task *task);
 /* "done": 1, "total": 2, "note": "text" */
 void fw_progress_write(fw_buffer *out, const fw_progress_view *progress);
+/* The current run has begun where it was sent: for who asks when that place has gone. Any thread;
+ * the caller keeps the task alive. */
+void fw_notes_begun(fw_task *task);
+bool fw_notes_has_begun(fw_task *task);
 /* Both as members of an object that has some: , "progress": {...}, "attempts": [...] */
 void fw_notes_write(fw_buffer *out, fw_task *task);
 

@@ -17,6 +17,7 @@ typedef struct fw_notes {
     fw_atomic(uint32_t) references;    /* the task's, and that of the list below */
     fw_latest progress;                /* done, total, note */
     fw_atomic(int64_t) posted_ns;      /* when an event told it last */
+    fw_atomic(unsigned) begun;         /* the last attempt that said so; 0: none */
     fw_atomic(bool) listed;            /* in the list of what is to be sent on */
     fw_atomic(fw_attempts *) attempts; /* NULL: none. Replaced as a whole */
     struct fw_notes *next;             /* in the list; who took it has it */

@@ -82,6 +82,21 @@ void fw_progress_write(fw_buffer *out, const fw_progress_view *progress)
     fw_buffer_json_string(out, progress->note);
 }
 
+void fw_notes_begun(fw_task *task)
+{
+    fw_notes *notes = fw_notes_of(task, true);
+    /* Relaxed, both: a number that stands alone. Without memory it counts as not begun. */
+    if (notes)
+        fw_store_relaxed(&notes->begun, fw_load_relaxed(&task->attempt));
+}
+
+bool fw_notes_has_begun(fw_task *task)
+{
+    const fw_notes *notes = fw_notes_of(task, false);
+    /* Relaxed, both: as above. */
+    return notes && fw_load_relaxed(&notes->begun) == fw_load_relaxed(&task->attempt);
+}
+
 /* --- sending it on --- */
 
 static void list(fw_lifecycle *life, fw_notes *notes)

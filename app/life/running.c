@@ -38,6 +38,14 @@ static const fw_name *name_of(const fw_lifecycle *life, const fw_task *task)
     return fw_names_at(life->names, task->name);
 }
 
+/* To the control plane, at once: should this run take everything here with it, it counts
+ * (loss-note in app/workers/work.c). */
+static void tell_begun(fw_lifecycle *life, const fw_record *record)
+{
+    fw_net_answer_result(life->net, &record->first, &(fw_result_view){.status = FW_RUNNING});
+    fw_net_flush(life->net);
+}
+
 fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
 {
     fw_lifecycle *life = context;
@@ -67,6 +75,8 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     if (fw_is_heard(life))
         fw_post_started(life, task, input.attempt, NULL);
     fw_record *record = fw_record_of(task);
+    if (FW_UNLIKELY(record->isolate) && record->first.form == FW_REPLY_LEASE)
+        tell_begun(life, record);
     const fw_task_policy *policy = fw_name_policy(name);
     /* Relaxed: it had lost workers before this run began. */
     bool asked =

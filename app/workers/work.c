@@ -8,7 +8,9 @@
  * loss-note: a task whose worker went away may have been what killed it, or just have been there.
  * It is queued again, marked, and its next run is isolated: in a process of its own at the
  * subworker. So the next crash costs that process only and names the task without doubt; after
- * losses_max of them it is given up. SPDX-License-Identifier: Apache-2.0 */
+ * losses_max of them it is given up. A native subworker says when such a run begins, so that those
+ * which only waited there are not counted once more, however many workers go away.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "app/events/event_posts.h"
 #include "app/life/lifecycle_parts.h"
 #include "app/life/notes.h"
@@ -165,7 +167,7 @@ static void send(void *context, void *place_owner, const fw_handout *handouts, s
 /* --- losses --- */
 
 /* It is queued again at once, at the front. */
-static bool lost_once(fw_lifecycle *life, const fw_unit *unit, fw_task *task)
+static fw_loss lost_once(fw_lifecycle *life, const fw_unit *unit, fw_task *task)
 {
     static const char text[] = "worker lost";
     if (fw_is_heard(life)) {
@@ -173,17 +175,19 @@ static bool lost_once(fw_lifecycle *life, const fw_unit *unit, fw_task *task)
         fw_post_retried(life, task, (fw_span){text, sizeof text - 1}, 0);
         fw_post_from(NULL);
     }
-    return true;
+    return FW_LOSS_AGAIN;
 }
 
 /* See loss-note. Under the dispatcher's duty. */
-static bool lost(void *context, fw_task *task, void *place_owner)
+static fw_loss lost(void *context, fw_task *task, void *place_owner)
 {
     fw_workers *workers = context;
     fw_unit *unit = place_owner;
     fw_record *record = fw_record_of(task);
     /* Relaxed: one writer at a time, who has the duty. */
     unsigned losses = fw_load_relaxed(&record->losses);
+    if (losses > 0 && unit->native && !fw_notes_has_begun(task))
+        return FW_LOSS_UNRUN;
     if (losses < UINT8_MAX)
         fw_store_relaxed(&record->losses, (uint8_t)++losses);
     /* Relaxed: a flag that only shortens the way. */
@@ -194,7 +198,7 @@ static bool lost(void *context, fw_task *task, void *place_owner)
     memcpy(why, unit->why, sizeof why);
     pthread_mutex_unlock(&workers->lock);
     fw_lifecycle_note_loss(losses, unit->id, why);
-    return false;
+    return FW_LOSS_ENDS;
 }
 
 static void gone(void *context, void *place_owner)
@@ -225,13 +229,16 @@ static void take(fw_workers *workers, fw_task *task, const fw_lease_result *item
     fw_dispatch_end(workers->engine, task, item->lease, success, item->ran_ns);
 }
 
-/* It goes on, and its lease stays. */
+/* It goes on, and its lease stays. Without progress: it has begun. */
 static void note_progress(fw_workers *workers, uint32_t place, const fw_lease_result *item)
 {
     const fw_progress_view *progress = item->view.progress;
     fw_rcu_read_lock();
     fw_task *task = fw_dispatch_peek(workers->engine, place, item->lease);
-    if (task && progress)
+    /* Relaxed: it was marked before this lease. */
+    if (task && !progress && fw_load_relaxed(&fw_record_of(task)->losses) > 0)
+        fw_notes_begun(task);
+    else if (task && progress)
         (void)fw_notes_progress(workers->life, task, progress->done, progress->total,
                                 progress->note);
     fw_rcu_read_unlock();

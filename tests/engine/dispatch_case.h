@@ -20,7 +20,7 @@ typedef struct desk {
 typedef struct hall {
     probe p;
     fw_atomic(unsigned) lost;
-    fw_atomic(bool) keep_lost; /* what is lost ends */
+    fw_atomic(fw_loss) loss; /* what becomes of what is lost; at first AGAIN */
     uint64_t submitted;
 } hall;
 
@@ -45,13 +45,13 @@ static inline void hall_send(void *context, void *place_owner, const fw_handout 
     fw_store_seq_cst(&d->count, at + (unsigned)count);
 }
 
-static inline bool hall_lost(void *context, fw_task *task, void *place_owner)
+static inline fw_loss hall_lost(void *context, fw_task *task, void *place_owner)
 {
     hall *h = context;
     assert_non_null(task);
     assert_non_null(place_owner);
     fw_add_seq_cst(&h->lost, 1);
-    return !fw_load_seq_cst(&h->keep_lost);
+    return fw_load_seq_cst(&h->loss);
 }
 
 static inline void hall_gone(void *context, void *place_owner)
@@ -63,7 +63,7 @@ static inline void hall_gone(void *context, void *place_owner)
 
 static inline void hall_open_with(hall *h, unsigned threads, const fw_dispatch_config *config)
 {
-    *h = (hall){.submitted = 0};
+    *h = (hall){.loss = FW_LOSS_AGAIN};
     probe_open(&h->p, threads);
     fw_dispatch_ops ops = {h, hall_send, hall_lost, hall_gone};
     assert_int_equal(fw_dispatch_init(h->p.engine, config, &ops), 0);

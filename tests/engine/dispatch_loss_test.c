@@ -59,13 +59,40 @@ static void a_lost_task_may_end_as_such(void **state)
     assert_ptr_equal(d.got[3].task, task);
     assert_int_equal(d.got[3].attempt, 2);
     assert_int_equal(desk_stats(&h, &d).lost, 1);
-    fw_store_seq_cst(&h.keep_lost, true);
+    fw_store_seq_cst(&h.loss, FW_LOSS_ENDS);
     fw_dispatch_detach(h.p.engine, d.number);
     for (unsigned i = 0; i < 3; i++)
         assert_ended(&records[i], FW_FAILURE, FW_ENDED_BY_LOSS);
     assert_int_equal(hall_stats(&h).in_hand, 0);
     hall_close(&h);
     desk_close(&d);
+}
+
+static void what_had_not_begun_is_next_and_no_attempt(void **state)
+{
+    (void)state;
+    hall h;
+    desk dead, heir;
+    probe_record records[3] = {0};
+    hall_open(&h, false);
+    desk_open_any(&h, &dead, 2);
+    for (unsigned i = 0; i < 3; i++)
+        hall_submit(&h, &records[i], FW_NORMAL, 0);
+    fw_store_seq_cst(&h.loss, FW_LOSS_UNRUN);
+    fw_dispatch_detach(h.p.engine, dead.number);
+    assert_int_equal(fw_load_seq_cst(&h.lost), 2);
+    desk_open_any(&h, &heir, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(heir.got[i].attempt, 1);
+        /* The old lease is void all the same. */
+        if (i < 2)
+            assert_null(desk_claim(&h, &dead, i));
+        assert_ptr_equal(desk_end_next(&h, &heir), &records[i]);
+        assert_ended(&records[i], FW_SUCCESS, FW_ENDED_BY_RUN);
+    }
+    hall_close(&h);
+    desk_close(&dead);
+    desk_close(&heir);
 }
 
 static void a_returned_task_is_next_and_no_attempt(void **state)
@@ -368,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_lost_place_had_is_next_and_in_order),
         cmocka_unit_test(a_lost_task_may_end_as_such),
+        cmocka_unit_test(what_had_not_begun_is_next_and_no_attempt),
         cmocka_unit_test(a_returned_task_is_next_and_no_attempt),
         cmocka_unit_test(what_cannot_be_sent_comes_back),
         cmocka_unit_test(who_refuses_is_not_asked_again),

@@ -110,12 +110,12 @@ static inline void crowd_deliver(void *context, void *place_owner, const fw_hand
     pthread_mutex_unlock(&c->lock);
 }
 
-static inline bool crowd_lost(void *context, fw_task *task, void *place_owner)
+static inline fw_loss crowd_lost(void *context, fw_task *task, void *place_owner)
 {
     (void)context;
     (void)task;
     (void)place_owner;
-    return true;
+    return FW_LOSS_AGAIN;
 }
 
 static inline void crowd_gone(void *context, void *place_owner)

@@ -158,6 +158,7 @@ class OpenRequest:
         self.socket = pynng.Req0(recv_timeout=limit, send_timeout=limit, resend_time=-1)
         self.socket.dial(address, block=True)
         self.socket.send(data)
+        self._early = None
 
     def answer(self):
         with self.socket:
@@ -165,6 +166,8 @@ class OpenRequest:
 
     def has_answer(self):
         """Whether the answer is there already; it is then kept for answer()."""
+        if self._early:
+            return True
         try:
             self._early = self.socket.recv(block=False)
         except pynng.TryAgain:

@@ -96,6 +96,31 @@ class Losses(Base):
         self.cp.wait_worker("sw1")
         self.assert_success(self.cp.run("add", 1, 2), 3)
 
+    def test_who_only_waited_is_not_given_up(self):
+        """Workers go away again and again with the same tasks in hand: only the one that ran each
+        time is given up."""
+        self.cp.kill()
+        self.cp = self.plane("--no-local", "--prefetch", "100", modules=())
+        gate = self.path("gate")
+        tasks = [task("hold", self.path("log"), f"t{i}", gate) for i in range(20)]
+        self.submit_all(tasks)
+        first = self.cp.begin(tasks[0])
+        rounds = 0
+        # One round more than three, where a worker was gone before it could say that it began.
+        while not first.has_answer() and rounds < 20:
+            begun = self.marks().count("+t0")
+            victim = self.subworker(self.cp, f"victim{rounds}", threads=1)
+            wait_until(lambda: self.marks().count("+t0") > begun or first.has_answer(), "it runs")
+            victim.kill()
+            rounds += 1
+        self.assertIn("worker", first.answer()["error"])
+        self.assertGreaterEqual(rounds, 3)
+        self.subworker(self.cp, "heir", threads=2)
+        self.open_gate()
+        for message in tasks[1:]:
+            self.assert_success(self.cp.finished(message["id"]), message["args"][1])
+        self.assertEqual(self.cp.metric("fastworker_tasks_dead_total"), 1)
+
     def test_a_task_that_kills_its_worker(self):
         """Three times, then it is given up; those that were beside it are unharmed."""
         def keep_one_alive():

@@ -149,13 +149,13 @@ static void send(void *context, void *owner, const fw_handout *handouts, size_t 
     handout = handouts[0];
 }
 
-static bool lost(void *context, fw_task *t, void *owner)
+static fw_loss lost(void *context, fw_task *t, void *owner)
 {
     (void)context;
     (void)owner;
     fw_model_check(t == &task);
     losses++;
-    return true;
+    return FW_LOSS_AGAIN;
 }
 
 /* --- The world --- */
