@@ -8,3 +8,6 @@ add_executable(critical_load ${CMAKE_CURRENT_LIST_DIR}/critical_load.c
                ${PROJECT_SOURCE_DIR}/net/sp.c)
 target_link_libraries(critical_load PRIVATE fw_client fw_base)
 fw_task_module(bench SOURCES ${CMAKE_CURRENT_LIST_DIR}/bench_module.c)
+add_executable(overload_load ${CMAKE_CURRENT_LIST_DIR}/overload_load.c
+               ${CMAKE_CURRENT_LIST_DIR}/client_server.c ${PROJECT_SOURCE_DIR}/net/sp.c)
+target_link_libraries(overload_load PRIVATE fw_client fw_base)

@@ -149,12 +149,13 @@ SUITES = {
     ),
     "e2e": (
         "tasks with their results",
-        PROGRAMS + PEERS + ["critical_load"],
+        PROGRAMS + PEERS + ["critical_load", "overload_load"],
         [
             [load("results"), hiredis("stored"), *wires("results", "throughput-local",
                                                         but=("redis",))],
             *[connections(n) for n in (1, 2, 4, 8, 16, 32, 64)],
             open_loop(1000), open_loop(10000),
+            [["overload_load", PROGRAM, SAMPLES]],
             [critical("ours", 100000), critical("without-backlog", 0), hiredis("critical")],
         ],
     ),
