@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A result file of perf/run as a Markdown table and SVG plots: report.py FILE [--to docs/perf]
 
-results.md has one table a suite, ours beside each peer with the ratio of the medians; plots are
+results.md begins with the goals of perf/targets.py and has one table a suite, ours beside each peer with the ratio of the medians; plots are
 made by gnuplot, where it is installed: one for each series (names that end in a number, such as
 connections-8), one of all ratios.
 """
@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 import results
+import targets
 
 HEAD = """# Results
 
@@ -66,9 +67,27 @@ def rows(figures):
                 shown(peer), "%.2f" % ratio if ratio else "")
 
 
+def goals(whole):
+    figures = results.by_key(whole)
+    seen = [(goal, targets.reached(goal, figures)) for goal in targets.GOALS]
+    if all(value is None for _, value in seen):
+        return
+    yield from ("", "## Goals", "", "| | what | goal | stretch | reached | |",
+                "|---|---|---|---|---|---|")
+    for goal, value in seen:
+        beside = " / ".join(goal.peers) or goal.divisor or goal.unit
+        sign, times = "<=" if goal.most else ">=", "x " if goal.peers or goal.divisor else ""
+        yield "| %s | %s | %s | %s | %s | %s |" % (
+            goal.number, goal.what,
+            ("%s %s %s%s" % (sign, short(goal.wanted), times, beside)).strip(), short(goal.stretch),
+            "not measured" if value is None else "%.3g" % value if value < 100 else short(value),
+            "" if value is None else targets.verdict(goal, value))
+
+
 def text_of(whole):
     lines = [HEAD % whole]
     lines += facts(whole["machine"])
+    lines += goals(whole)
     for suite in dict.fromkeys(f["suite"] for f in whole["figures"]):
         lines += ["", "## %s" % suite, ""]
         lines += rows([f for f in whole["figures"] if f["suite"] == suite])

@@ -125,6 +125,27 @@ class Report(Case):
         self.assertIn("nats-server: is not installed", text)
         self.assertEqual(text, text.strip() + "\n")
 
+    def test_goals(self):
+        """The best of the peers counts; more is better, or less; what was not measured says so."""
+        path = self.file("r.json", [
+            figure("wire", "closed-loop-p50", 100, unit="us"),
+            figure("wire", "closed-loop-p50", 140, who="redis", unit="us"),
+            figure("wire", "closed-loop-p50", 120, who="gearmand -t 1", unit="us"),
+            figure("wire", "submit-closed", 3e4, unit="1/s"),
+            figure("wire", "submit-closed", 4e4, who="redis", unit="1/s"),
+            figure("memory", "bytes-per-task", 120, unit="bytes"),
+            figure("scale", "depth-1000-run", 100, unit="ns"),
+            figure("scale", "depth-1000000-run", 150, unit="ns"),
+        ])
+        self.run_tool("report.py", path, "--to", self.folder.name)
+        with open(os.path.join(self.folder.name, "results.md"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertRegex(text, r"(?m)^\| C1 \| .*p50 .*\| 1\.2 \| reached \|$")
+        self.assertRegex(text, r"(?m)^\| A1 .*\| 0\.75 \| missed \|$")
+        self.assertRegex(text, r"(?m)^\| E1 .*<= 200 .*\| 120 \| stretch \|$")
+        self.assertRegex(text, r"(?m)^\| S1 .*\| 1\.5 \| missed \|$")
+        self.assertRegex(text, r"(?m)^\| B4 .*\| not measured \|  \|$")
+
     def test_not_a_result_file(self):
         done = self.run_tool("report.py", os.path.join(ROOT, "CMakePresets.json"), "--to",
                              self.folder.name)
