@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A result file of perf/run as a Markdown table and SVG plots: report.py FILE [--to docs/perf]
 
-results.md begins with the goals of perf/targets.py and has one table a suite, ours beside each peer with the ratio of the medians; plots are
-made by gnuplot, where it is installed: one for each series (names that end in a number, such as
-connections-8), one of all ratios.
+results.md begins with the goals of perf/targets.py and has one table a suite, ours beside each peer
+with the ratio of the medians; plots are made by gnuplot, where it is installed: one for each series
+(names that end in a number, such as connections-8), one of all ratios.
 """
 import argparse
 import os
