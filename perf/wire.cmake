@@ -1,7 +1,7 @@
 # Programs of the suites `e2e`, `memory` and `subworkers`, and peers that need a server, which
 # perf/with_server.py starts. hiredis is optional: without it its program is left out.
 add_executable(memory_load ${CMAKE_CURRENT_LIST_DIR}/memory_load.c
-               ${CMAKE_CURRENT_LIST_DIR}/client_server.c ${PROJECT_SOURCE_DIR}/net/sp.c)
+               ${FW_PERF_SERVER} ${PROJECT_SOURCE_DIR}/net/sp.c)
 target_link_libraries(memory_load PRIVATE fw_client fw_base)
 
 add_executable(peers_gearman ${CMAKE_CURRENT_LIST_DIR}/peers_gearman.c

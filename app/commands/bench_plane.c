@@ -2,53 +2,20 @@
  *
  * The child is this program again; the kernel ends it when we end, however that is.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/commands/bench.h"
 #include "app/commands/commands.h"
-
-/* The base address takes six ports, discovery two. */
-enum { PORTS = 10, DISCOVERY = 8, FIRST = 11000, RANGE = 9000 };
-
-static bool is_free(unsigned port)
-{
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (fd < 0)
-        return false;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    bool bound = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
-    close(fd);
-    return bound;
-}
-
-/* 0: there are none. */
-static unsigned free_block(void)
-{
-    unsigned start = (unsigned)getpid() * 16;
-    for (unsigned tries = 0; tries < RANGE / PORTS; tries++) {
-        unsigned port = FIRST + (start + tries * PORTS) % RANGE, n = 0;
-        while (n < PORTS && is_free(port + n))
-            n++;
-        if (n == PORTS)
-            return port;
-    }
-    return 0;
-}
+#include "app/commands/free_ports.h"
 
 /* The samples lie beside the program where it was built, and below lib where it was installed. */
 static bool find_samples(char out[PATH_MAX], const char *program)
@@ -92,13 +59,13 @@ int fw_bench_plane_start(fw_bench_plane *plane, const char *modules, const char 
                         "with --task-modules and its task with --task-name\n");
         return FW_ENDS_USAGE;
     }
-    unsigned port = free_block();
+    unsigned port = fw_free_ports();
     if (port == 0) {
         fprintf(stderr, "fastworker: there are no ten free ports in a row\n");
         return FW_ENDS_OTHERWISE;
     }
     snprintf(plane->address, sizeof plane->address, "tcp://127.0.0.1:%u", port);
-    snprintf(discovery, sizeof discovery, "tcp://127.0.0.1:%u", port + DISCOVERY);
+    snprintf(discovery, sizeof discovery, "tcp://127.0.0.1:%u", port + FW_DISCOVERY_OFFSET);
     pid_t parent = getpid();
     plane->pid = fork();
     if (plane->pid == 0)

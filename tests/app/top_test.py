@@ -1,7 +1,8 @@
 """`fastworker top` and `bench` against the real program: what they print, on a terminal and off it.
 
 app/commands/top.c, app/commands/top_view.c, app/manage/overview.c, app/manage/thread_times.c,
-app/commands/bench.c, app/commands/bench_load.c, app/commands/bench_plane.c.
+app/commands/bench.c, app/commands/bench_load.c, app/commands/bench_plane.c,
+app/commands/free_ports.c.
 Usage: top_test.py PROGRAM SAMPLES_MODULE
 SPDX-License-Identifier: Apache-2.0
 """
