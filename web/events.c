@@ -4,13 +4,9 @@
  * What a turn gives is one batch for each set of kinds, shared by all clients that want it: they
  * differ only in what they have not got yet. h2o wants one piece of an answer at a time, so a
  * client has a queue of batches; all of it goes out in one write. Who does not take it in is cut
- * off.
- *
- * HTTP/1 reads nothing while an answer goes on, so that a client that has left would be noticed
- * late: its socket is watched. SPDX-License-Identifier: Apache-2.0 */
+ * off; who has left is noticed (web/watch.h). SPDX-License-Identifier: Apache-2.0 */
 #include "web/events.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +17,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/clock.h"
+#include "web/watch.h"
 
 enum {
     TURN_MS = 50,
@@ -124,8 +121,7 @@ static void stop_watching(client *c)
 {
     if (!c->socket)
         return;
-    h2o_socket_read_stop(c->socket);
-    h2o_socket_dont_read(c->socket, 0);
+    fw_web_watch_stop(c->socket);
     c->socket = NULL;
 }
 
@@ -207,26 +203,21 @@ static void give_text(client *c, const char *text)
 
 static void on_readable(h2o_socket_t *socket, const char *error)
 {
-    char byte;
     client *c = my_audience->clients;
     while (c && c->socket != socket)
         c = c->next;
     FW_ASSERT(c);
-    ssize_t got = error ? 0 : recv(h2o_socket_get_fd(socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    fw_web_seen seen = fw_web_watch_look(socket, error);
+    if (seen == FW_WEB_MORE)
+        stop_watching(c); /* the next request has no use: this answer ends with the connection */
+    if (seen != FW_WEB_GONE)
         return;
-    if (got > 0) {
-        /* The next request, which has no use: this answer ends with the connection. */
-        stop_watching(c);
-        return;
-    }
     c->is_leaving = true;
-    if (c->in_flight) {
+    cut(c);
+    if (c->in_flight)
         stop_watching(c);
-        cut(c);
-    } else {
+    else
         finish(c, H2O_SEND_STATE_ERROR);
-    }
 }
 
 static void on_request_end(void *object)
@@ -369,8 +360,7 @@ static void take(void *taker, h2o_req_t *req)
         finish(c, H2O_SEND_STATE_FINAL);
         return;
     }
-    h2o_socket_dont_read(c->socket, 1);
-    h2o_socket_read_start(c->socket, on_readable);
+    fw_web_watch_start(c->socket, on_readable);
     fw_event_feed_want(audience->feed, wanted(audience, now_ms()));
     arm(audience);
     greet(c, &w);

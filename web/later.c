@@ -1,10 +1,7 @@
-/* web/later.c - see web/later.h.
- *
- * HTTP/1 reads nothing while an answer is due, so a client that leaves would not be noticed: its
- * socket is watched meanwhile. SPDX-License-Identifier: Apache-2.0 */
+/* web/later.c - see web/later.h. A client that leaves meanwhile is noticed: web/watch.h.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "web/later.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +10,7 @@
 #include <h2o.h>
 
 #include "base/assert.h"
+#include "web/watch.h"
 
 #define NO_PLACE UINT32_MAX
 
@@ -75,8 +73,7 @@ static void stop_watching(fw_web_parked *parked)
 {
     if (!parked->socket)
         return;
-    h2o_socket_read_stop(parked->socket);
-    h2o_socket_dont_read(parked->socket, 0);
+    fw_web_watch_stop(parked->socket);
     parked->socket = NULL;
 }
 
@@ -117,17 +114,13 @@ static void answer_unavailable(fw_web_parked *parked)
 
 static void on_readable(h2o_socket_t *socket, const char *error)
 {
-    char byte;
     fw_web_parked *parked = parked_on(my_later, socket);
     FW_ASSERT(parked);
-    ssize_t got = error ? 0 : recv(h2o_socket_get_fd(socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    fw_web_seen seen = fw_web_watch_look(socket, error);
+    if (seen == FW_WEB_MORE)
+        stop_watching(parked); /* the next request waits its turn */
+    if (seen != FW_WEB_GONE)
         return;
-    if (got > 0) {
-        /* The next request, or the start of it, waits its turn. */
-        stop_watching(parked);
-        return;
-    }
     shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
     answer_unavailable(parked);
 }
@@ -161,8 +154,7 @@ void fw_web_later_park(struct fw_web_later *later, fw_web_ticket ticket, h2o_req
     FW_ASSERT(!here->parked);
     later->first_free = here->next_free;
     here->parked = parked;
-    h2o_socket_dont_read(parked->socket, 1);
-    h2o_socket_read_start(parked->socket, on_readable);
+    fw_web_watch_start(parked->socket, on_readable);
 }
 
 /* --- answering --- */
