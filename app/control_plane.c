@@ -102,8 +102,10 @@ static int build_web(fw_control_plane *plane)
     const fw_settings *s = plane->house.settings;
     if (!s->gui_enabled)
         return 0;
-    if (fw_http_start(plane, error, sizeof error) < 0)
-        return fw_house_refuse(FW_EXIT_BIND, "start.dashboard", error);
+    int rc = fw_http_start(plane, error, sizeof error);
+    if (rc < 0)
+        return fw_house_refuse(rc == -FW_EINVAL ? FW_EXIT_CONFIG : FW_EXIT_BIND, "start.dashboard",
+                               error);
     fw_events_add_sink(plane->house.life.events, publish, plane);
     return 0;
 }
@@ -141,10 +143,11 @@ static void tear_down(fw_control_plane *plane)
 static void announce(const fw_control_plane *plane)
 {
     char page[128] = "no dashboard";
+    const fw_settings *s = plane->house.settings;
+    bool tls = s->gui_tls_cert && s->gui_tls_cert[0];
     if (plane->web)
-        snprintf(page, sizeof page, "dashboard http://%s:%u",
-                 plane->house.settings->gui_host ? plane->house.settings->gui_host : "127.0.0.1",
-                 fw_web_port(plane->web));
+        snprintf(page, sizeof page, "dashboard http%s://%s:%u", tls ? "s" : "",
+                 s->gui_host ? s->gui_host : "127.0.0.1", fw_web_port(plane->web));
     fw_log(FW_LOG_INFO, "ready", "%s at %s, %zu tasks, %u threads, %s",
            plane->house.settings->worker_id, fw_net_address(plane->house.net),
            fw_names_count(plane->house.names), plane->house.runs ? plane->house.threads : 0, page);
@@ -170,7 +173,8 @@ static void turn(void *context, unsigned count, int64_t now_ns)
         fw_dead_sweep(plane->house.life.dead, fw_wall_ns());
         fw_unknown_sweep(&plane->house.life, fw_wall_ns());
     }
-    fw_reload_if_asked(plane->house.settings, &plane->house.life);
+    if (fw_reload_if_asked(plane->house.settings, &plane->house.life))
+        fw_http_renew(plane);
 }
 
 static int64_t due(void *context, int64_t now_ns)

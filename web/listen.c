@@ -57,14 +57,14 @@ int fw_web_listen(fw_web_listeners *out, const char *host, unsigned port, char *
     int rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0) {
         snprintf(error, error_capacity, "dashboard address %s: %s", host, gai_strerror(rc));
-        return -FW_EINVAL;
+        return -FW_EPERM;
     }
     for (struct addrinfo *a = found; a && out->count < FW_WEB_LISTENERS_MAX; a = a->ai_next) {
         int fd = listen_on(a);
         if (fd < 0) {
             snprintf(error, error_capacity,
-                     "dashboard address http://%s:%u: %s. Choose another --gui-port, or --no-gui.",
-                     host, port, strerror(errno));
+                     "dashboard address %s:%u: %s. Choose another --gui-port, or --no-gui.", host,
+                     port, strerror(errno));
             fw_web_unlisten(out);
             break;
         }

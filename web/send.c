@@ -97,6 +97,20 @@ static void add_cors(h2o_req_t *req, const fw_web_answer *answer)
         add_header(req, "vary", "origin");
 }
 
+static bool speaks_tls(h2o_req_t *req)
+{
+    return req->conn->callbacks->get_socket(req->conn)->ssl != NULL;
+}
+
+/* "localhost", which on any port may be somebody else's: he may have no TLS. */
+static bool is_this_machine(h2o_iovec_t host)
+{
+    static const char name[] = "localhost";
+    const size_t len = sizeof name - 1;
+    return host.len >= len && h2o_lcstris(host.base, len, name, len) &&
+           (host.len == len || host.base[len] == ':');
+}
+
 static void add_headers(h2o_req_t *req, const fw_web_answer *answer)
 {
     char number[16];
@@ -109,6 +123,8 @@ static void add_headers(h2o_req_t *req, const fw_web_answer *answer)
         req, "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src "
         "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    if (speaks_tls(req) && !is_this_machine(req->authority))
+        add_header(req, "strict-transport-security", "max-age=31536000");
     if (answer->etag)
         add_header(req, "etag", answer->etag);
     if (answer->retry_after_s > 0) {

@@ -2,14 +2,12 @@
  *
  * Roles: the caller starts and stops; the web thread owns the loop, the context, the listeners and
  * every connection (h2o keeps per-thread recyclers, so all of it is made and unmade there). The
- * only word between them is one message through h2o's own inbox: stop. HTTP/1.1 without TLS, so
+ * words between them go through h2o's own inbox: new papers, stop. HTTP/1.1 only, also in TLS, so
  * that the HTTP/2 attacks that this version of h2o does not withstand have nothing to attack.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "web/web.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -22,26 +20,26 @@
 
 #include "base/assert.h"
 #include "base/rcu.h"
+#include "web/accept.h"
 #include "web/assets.h"
 #include "web/events.h"
 #include "web/later.h"
 #include "web/listen.h"
 #include "web/routes.h"
 #include "web/send.h"
+#include "web/tls.h"
 
 enum {
     CONNECTIONS_MAX = 2048,
-    ACCEPTS_PER_TURN = 16,
     BODY_MAX = 1 << 20,
     BODY_SPARE = 64 << 10, /* what is a little too large gets our answer, not the library's */
-    REQUEST_TIMEOUT_MS = 15000,
-    UNACKED_TIMEOUT_MS = 20000
+    REQUEST_TIMEOUT_MS = 15000
 };
 
 struct fw_web {
     /* Immutable after start. */
     fw_web_router router;
-    char *texts[7]; /* of its configuration */
+    char *texts[10]; /* of its configuration */
     fw_web_listeners listening;
     unsigned connections_max;
     pthread_t thread;
@@ -49,24 +47,21 @@ struct fw_web {
     /* The web thread's own. */
     h2o_globalconf_t globals;
     h2o_context_t context;
-    h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t inbox;
-    h2o_socket_t *listeners[FW_WEB_LISTENERS_MAX];
-    struct connection *connections;
-    unsigned connection_count;
     bool stopping;
+    fw_web_acceptor *acceptor;
     struct fw_web_later *later; /* shared; see there */
     fw_web_audience *audience;  /* the same */
-    /* Handed to the thread through its inbox. */
+    /* Handed to the thread: papers with its start, the message through its inbox. */
+    SSL_CTX *papers;
     h2o_multithread_message_t stop_message;
 };
 
-/* Hangs on a socket until it closes: the one reliable sign that a connection is gone. */
-typedef struct connection {
-    struct connection *next, **link;
-    fw_web *web;
-    h2o_socket_t *socket;
-} connection;
+/* Also through the inbox. */
+typedef struct new_papers {
+    h2o_multithread_message_t super;
+    SSL_CTX *papers;
+} new_papers;
 
 typedef struct route_handler {
     h2o_handler_t super;
@@ -90,76 +85,22 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
     return 0;
 }
 
-/* --- connections --- */
-
-static void on_accept(h2o_socket_t *listener, const char *error);
-
-static void listen_again(fw_web *web)
-{
-    for (unsigned i = 0; i < web->listening.count; i++)
-        h2o_socket_read_start(web->listeners[i], on_accept);
-}
-
-static void on_connection_close(void *data)
-{
-    connection *c = data;
-    fw_web *web = c->web;
-    FW_ASSERT(web->connection_count > 0);
-    *c->link = c->next;
-    if (c->next)
-        c->next->link = c->link;
-    free(c);
-    if (web->connection_count-- == web->connections_max && !web->stopping)
-        listen_again(web);
-}
-
-/* => false: at the limit, or no memory; the socket is closed. */
-static bool keep_connection(fw_web *web, h2o_socket_t *socket)
-{
-    connection *c = calloc(1, sizeof *c);
-    if (!c) {
-        h2o_socket_close(socket);
-        return false;
-    }
-    *c = (connection){web->connections, &web->connections, web, socket};
-    if (c->next)
-        c->next->link = &c->next;
-    web->connections = c;
-    web->connection_count++;
-    socket->on_close.cb = on_connection_close;
-    socket->on_close.data = c;
-    int limit = UNACKED_TIMEOUT_MS;
-    setsockopt(h2o_socket_get_fd(socket), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
-    h2o_accept(&web->accept, socket);
-    return true;
-}
-
-static void on_accept(h2o_socket_t *listener, const char *error)
-{
-    fw_web *web = listener->data;
-    if (error)
-        return;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (web->connection_count == web->connections_max) {
-            /* Level-triggered: a listener that is not read would spin; a close starts it again. */
-            for (unsigned j = 0; j < web->listening.count; j++)
-                h2o_socket_read_stop(web->listeners[j]);
-            return;
-        }
-        h2o_socket_t *socket = h2o_evloop_socket_accept(listener);
-        if (!socket || !keep_connection(web, socket))
-            return;
-    }
-}
-
 /* --- the thread --- */
 
 static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
     fw_web *web = FW_CONTAINER_OF(receiver, fw_web, inbox);
-    while (!h2o_linklist_is_empty(messages))
-        h2o_linklist_unlink(messages->next);
-    web->stopping = true;
+    while (!h2o_linklist_is_empty(messages)) {
+        h2o_linklist_t *link = messages->next;
+        h2o_linklist_unlink(link);
+        if (link == &web->stop_message.link) {
+            web->stopping = true;
+            continue;
+        }
+        new_papers *new = FW_CONTAINER_OF(link, new_papers, super.link);
+        fw_web_acceptor_renew(web->acceptor, new->papers);
+        free(new);
+    }
 }
 
 static void build(fw_web *web)
@@ -169,6 +110,7 @@ static void build(fw_web *web)
     web->globals.max_request_entity_size = web->router.config.body_max + BODY_SPARE;
     web->globals.http1.req_timeout = web->router.config.request_ms;
     web->globals.http1.upgrade_to_http2 = 0;
+    web->globals.handshake_timeout = web->router.config.request_ms;
     h2o_hostconf_t *host =
         h2o_config_register_host(&web->globals, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *root = h2o_config_register_path(host, "/", 0);
@@ -176,44 +118,34 @@ static void build(fw_web *web)
     handler->super.on_req = on_request;
     handler->web = web;
     h2o_context_init(&web->context, h2o_evloop_create(), &web->globals);
-    web->accept = (h2o_accept_ctx_t){.ctx = &web->context, .hosts = web->globals.hosts};
     h2o_multithread_register_receiver(web->context.queue, &web->inbox, on_messages);
     fw_web_later_open(web->later, web->context.queue);
     fw_web_audience_open(web->audience, &web->context);
-    for (unsigned i = 0; i < web->listening.count; i++) {
-        web->listeners[i] = h2o_evloop_socket_create(web->context.loop, web->listening.fds[i],
-                                                     H2O_SOCKET_FLAG_DONT_READ);
-        web->listeners[i]->data = web;
-        h2o_socket_read_start(web->listeners[i], on_accept);
-    }
-}
-
-static void shut_connections(fw_web *web, int how)
-{
-    for (connection *c = web->connections; c; c = c->next)
-        shutdown(h2o_socket_get_fd(c->socket), how);
+    fw_web_acceptor_open(web->acceptor, &web->context, web->globals.hosts, web->papers,
+                         &web->listening);
 }
 
 static void tear_down(fw_web *web)
 {
     h2o_loop_t *loop = web->context.loop;
     h2o_multithread_queue_t *queue = web->context.queue;
-    for (unsigned i = 0; i < web->listening.count; i++)
-        h2o_socket_close(web->listeners[i]);
+    fw_web_acceptor *acceptor = web->acceptor;
+    fw_web_acceptor_shut(acceptor);
     fw_web_later_close(web->later);
     fw_web_audience_close(web->audience);
     h2o_context_request_shutdown(&web->context);
-    shut_connections(web, SHUT_RD);
-    for (int turn = 0; turn < 20 && web->connection_count > 0; turn++)
+    fw_web_acceptor_shut_connections(acceptor, SHUT_RD);
+    for (int turn = 0; turn < 20 && fw_web_acceptor_connections(acceptor) > 0; turn++)
         h2o_evloop_run(loop, 100);
-    shut_connections(web, SHUT_RDWR);
-    while (web->connection_count > 0)
+    fw_web_acceptor_shut_connections(acceptor, SHUT_RDWR);
+    while (fw_web_acceptor_connections(acceptor) > 0)
         h2o_evloop_run(loop, 100);
     /* Answers that were on their way when the door closed have been taken in by the turns above, or
      * are by this one. */
     h2o_evloop_run(loop, 0);
     fw_web_later_leave(web->later, queue);
     fw_web_audience_leave(web->audience);
+    fw_web_acceptor_leave(acceptor);
     h2o_multithread_unregister_receiver(queue, &web->inbox);
     h2o_timeout_unlink(&web->context.http2._graceful_shutdown_timeout);
     h2o_context_dispose(&web->context);
@@ -244,6 +176,7 @@ void fw_web_free(fw_web *web)
 {
     fw_web_later_destroy(web->later);
     fw_web_audience_destroy(web->audience);
+    fw_web_acceptor_destroy(web->acceptor);
     sem_destroy(&web->started);
     for (size_t i = 0; i < sizeof web->texts / sizeof web->texts[0]; i++)
         free(web->texts[i]);
@@ -255,7 +188,8 @@ static void configure(fw_web *web, const fw_web_config *config)
     fw_web_config *own = &web->router.config;
     *own = *config;
     const char **texts[] = {&own->host,     &own->admin_key,   &own->submit_key, &own->worker_key,
-                            &own->read_key, &own->cors_origin, &own->hosts};
+                            &own->read_key, &own->cors_origin, &own->hosts,      &own->tls_cert,
+                            &own->tls_key,  &own->tls_ca};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         web->texts[i] = *texts[i] ? strdup(*texts[i]) : NULL;
         FW_ASSERT(web->texts[i] || !*texts[i]);
@@ -277,7 +211,8 @@ static fw_web *create(const fw_web_config *config, const fw_web_table *tables, s
     configure(web, config);
     /* The others are for short requests. */
     web->audience = fw_web_audience_create(config, web->connections_max / 4 * 3);
-    FW_ASSERT(web->later && web->audience);
+    web->acceptor = fw_web_acceptor_create(web->connections_max);
+    FW_ASSERT(web->later && web->audience && web->acceptor);
     for (size_t i = 0; i < count; i++)
         web->router.tables[i] = tables[i];
     web->router.tables[count] = fw_web_events_table(web->audience);
@@ -293,8 +228,11 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
     fw_web *web = create(config, tables, table_count);
     if (!web)
         return -FW_ENOMEM;
-    int rc = fw_web_listen(&web->listening, config->host, config->port, error, error_capacity);
+    int rc = fw_web_tls_create(&web->papers, error, error_capacity, config);
+    if (rc == 0)
+        rc = fw_web_listen(&web->listening, config->host, config->port, error, error_capacity);
     if (rc < 0) {
+        SSL_CTX_free(web->papers);
         fw_web_free(web);
         return rc;
     }
@@ -308,6 +246,7 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
     if (rc != 0) {
         snprintf(error, error_capacity, "dashboard thread: %s", strerror(rc));
         fw_web_unlisten(&web->listening);
+        SSL_CTX_free(web->papers);
         fw_web_free(web);
         *out = NULL;
         return -FW_ENOMEM;
@@ -329,7 +268,29 @@ unsigned fw_web_port(const fw_web *web)
     return web->listening.port;
 }
 
-/* --- events --- */
+int fw_web_renew_tls(fw_web *web, char *error, size_t error_capacity)
+{
+    SSL_CTX *papers;
+    int rc = fw_web_tls_create(&papers, error, error_capacity, &web->router.config);
+    if (rc < 0 || !papers)
+        return rc;
+    new_papers *new = malloc(sizeof *new);
+    if (!new) {
+        SSL_CTX_free(papers);
+        snprintf(error, error_capacity, "out of memory");
+        return -FW_ENOMEM;
+    }
+    *new = (new_papers){.papers = papers};
+    h2o_multithread_send_message(&web->inbox, &new->super);
+    return 0;
+}
+
+/* --- figures and events --- */
+
+void fw_web_snapshot(const fw_web *web, fw_web_stats *out)
+{
+    fw_web_acceptor_snapshot(web->acceptor, out);
+}
 
 void fw_web_publish(fw_web *web, const char *name, fw_span json)
 {

@@ -171,14 +171,18 @@ typedef struct fw_web_config {
     const char *hosts;        /* separated by commas; may be NULL */
     size_t body_max;          /* bytes; 0: 1 MiB */
     unsigned connections_max; /* 0: 2048 */
-    unsigned request_ms;      /* for a request to come whole, and between two; 0: 15000 */
+    /* For a request to come whole, between two, and for the greeting of TLS; 0: 15000. */
+    unsigned request_ms;
+    /* Files in PEM. With a certificate TLS is spoken, and nothing else. NULL: none; of the key: it
+     * is in the same file; ca: with it who asks has to show a certificate by one of these. */
+    const char *tls_cert, *tls_key, *tls_ca;
     /* Called on the web thread about every second, from the start to the stop. NULL: nothing. */
     void (*second)(void *context);
     void *second_context;
 } fw_web_config;
 
 /* Serves until fw_web_stop. Tables are looked at in order, and copied; their routes are not.
- * -FW_EPERM: cannot bind; error says where and why. */
+ * -FW_EPERM: cannot bind; -FW_EINVAL: a file of TLS cannot be used; error says which and why. */
 int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_config *config,
                  const fw_web_table *tables, size_t table_count);
 /* Ends the thread; answers that were due are 503. */
@@ -187,6 +191,16 @@ void fw_web_stop(fw_web *web);
 void fw_web_free(fw_web *web);
 /* The port in use. */
 unsigned fw_web_port(const fw_web *web);
+/* Reads the files of TLS again, for connections that come from now on; those that there are go on.
+ * Nothing when there is no TLS. As fw_web_start, and nothing is changed then. By one thread at a
+ * time, which is the one that stops. */
+int fw_web_renew_tls(fw_web *web, char *error, size_t error_capacity);
+
+typedef struct fw_web_stats {
+    uint64_t accepted;
+    uint64_t starved; /* times that nobody could be accepted: no descriptor, or no memory */
+} fw_web_stats;
+void fw_web_snapshot(const fw_web *web, fw_web_stats *out);
 
 /* --- events --- */
 

@@ -8,6 +8,7 @@
 
 #include "app/http/http_stats.h"
 #include "base/assert.h"
+#include "base/log.h"
 
 /* A setting that is empty is none. */
 static const char *text_of(const char *text)
@@ -54,8 +55,22 @@ int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity)
         .hosts = text_of(s->gui_hosts),
         .body_max = (size_t)s->gui_body_max,
         .connections_max = (unsigned)s->gui_connections_max,
+        .tls_cert = text_of(s->gui_tls_cert),
+        .tls_key = text_of(s->gui_tls_key),
+        .tls_ca = text_of(s->gui_tls_ca),
         .second = fw_http_stats_second,
         .second_context = plane->stats,
     };
     return fw_web_start(&plane->web, error, error_capacity, &config, tables, count);
+}
+
+void fw_http_renew(fw_control_plane *plane)
+{
+    char error[512];
+    if (!plane->web || !text_of(plane->house.settings->gui_tls_cert))
+        return;
+    if (fw_web_renew_tls(plane->web, error, sizeof error) < 0)
+        fw_log(FW_LOG_ERROR, "reload.certificate", "the old one stays in force: %s", error);
+    else
+        fw_log(FW_LOG_INFO, "reload.certificate", "the dashboard's files of TLS were read again");
 }

@@ -20,5 +20,7 @@ enum { FW_HTTP_TABLES = 16 };
 size_t fw_http_tables(fw_control_plane *plane, fw_web_table out[FW_HTTP_TABLES]);
 /* Starts the dashboard's server with all of them: plane->web. 0, or -FW_E... with a sentence. */
 int fw_http_start(fw_control_plane *plane, char *error, size_t error_capacity);
+/* Its files of TLS are read again, after SIGHUP; a line in the log says how that went. */
+void fw_http_renew(fw_control_plane *plane);
 
 #endif

@@ -349,7 +349,14 @@ static void write_latency(fw_buffer *out, const fw_control_plane *plane)
 
 static void write_events(fw_buffer *out, const fw_control_plane *plane)
 {
+    fw_web_stats web;
     fw_web_event_stats events;
+    fw_web_snapshot(plane->web, &web);
+    one(out, "fastworker_dashboard_connections_total", "counter", "Connections accepted.",
+        (double)web.accepted);
+    one(out, "fastworker_dashboard_accept_failures_total", "counter",
+        "Times that nobody could be accepted for want of descriptors or memory.",
+        (double)web.starved);
     fw_web_events_snapshot(plane->web, &events);
     one(out, "fastworker_sse_clients", "gauge", "Listeners to event streams.",
         (double)events.clients);

@@ -86,6 +86,7 @@ typedef struct fw_settings {
     int64_t gui_enabled, gui_port, gui_body_max, gui_connections_max;
     char *gui_host, *gui_api_key, *gui_cors_origin;
     char *gui_hosts, *gui_submit_key, *gui_worker_key, *gui_read_key;
+    char *gui_tls_cert, *gui_tls_key, *gui_tls_ca;
     /* logs */
     int64_t log_level, log_format;
 
