@@ -1,13 +1,8 @@
 /* net/connection.c - see net/connection.h.
  *
- * kick-note: reading is taken up again by completing the receive operation without bytes
- * (nng_aio_begin, nng_aio_finish), so that what is left in the buffer is delivered on a thread of
- * NNG and never on the thread that answered.
- *
- * free-note: NNG may start a callback just after nng_aio_stop returned, if another thread was
- * inside nng_stream_send then. That thread is in a read section; destroy comes after it, and
- * nng_aio_free waits for the callback, which sees `closed` and returns. So the operations are freed
- * first, both, then the rest. SPDX-License-Identifier: Apache-2.0 */
+ * What moves the bytes is a socket that a loop watches (net/connection_socket.c: who has dialed us)
+ * or a stream of NNG's (net/connection_stream.c: whom we have dialed). What is here is the same for
+ * both. SPDX-License-Identifier: Apache-2.0 */
 #include "net/connection.h"
 
 #include <stdlib.h>
@@ -25,13 +20,8 @@ enum {
     BUFFER_FIRST = 4 * 1024,  /* an idle peer's; most requests fit */
     BUFFER_USUAL = 64 * 1024, /* what a large one shrinks to */
     BUFFER_BUSY =
-        256 * 1024, /* grown to by reads that fill the buffer; beyond only for one message */
-    IOVECS = 8      /* NNG's limit */
+        256 * 1024 /* grown to by reads that fill the buffer; beyond only for one message */
 };
-
-static void on_received(void *argument);
-static void on_sent(void *argument);
-static void transmit(fw_connection *c);
 
 uint64_t fw_connection_number(const fw_connection *c)
 {
@@ -55,7 +45,7 @@ void fw_connection_set_standing(fw_connection *c, fw_standing standing)
 
 bool fw_connection_is_local(const fw_connection *c)
 {
-    return fw_peer_is_local(c->stream);
+    return c->mover->is_local(c);
 }
 
 void fw_connection_introduce(fw_connection *c, void *owner)
@@ -73,8 +63,7 @@ void *fw_connection_owner(const fw_connection *c)
 
 /* ---- Reading ---- */
 
-/* He has shaken hands, and is introduced where that is asked for. */
-static bool is_known(const fw_connection *c)
+bool fw_connection_is_known(const fw_connection *c)
 {
     return c->greeted && (!c->port->guarded || fw_connection_owner(c) != NULL);
 }
@@ -110,23 +99,6 @@ static bool make_room(fw_connection *c)
     c->in = moved;
     c->in_capacity = capacity;
     return true;
-}
-
-/* The next callback may run before this returns: the caller touches nothing after it. */
-static void start_receive(fw_connection *c)
-{
-    nng_duration limit = NNG_DURATION_INFINITE;
-    if (!is_known(c)) {
-        int64_t left = (c->handshake_until_ns - fw_now_ns()) / FW_NS_PER_MS;
-        limit = left > 1 ? (nng_duration)left : 1;
-    }
-    nng_aio_set_timeout(c->receive, limit);
-    nng_iov room = {c->in + c->in_end, c->in_capacity - c->in_end};
-    if (c->tls)
-        room = fw_connection_tls_room(c->tls);
-    FW_ASSERT(room.iov_len > 0);
-    FW_ASSERT(nng_aio_set_iov(c->receive, 1, &room) == 0);
-    nng_stream_recv(c->stream, c->receive);
 }
 
 /* => false: this is no SP peer of the right kind. */
@@ -203,30 +175,18 @@ static bool take_in(fw_connection *c, size_t count)
     return true;
 }
 
-static void on_received(void *argument)
+bool fw_connection_arrived(fw_connection *c, size_t count)
 {
-    fw_connection *c = argument;
-    int failure = nng_aio_result(c->receive);
-    /* Relaxed: see free-note; a stale false only costs a call that fails. */
-    if (fw_load_relaxed(&c->closed))
-        return;
-    /* An expiry that came late, from an earlier receive, is none. */
-    bool late = failure == NNG_ETIMEDOUT && (is_known(c) || fw_now_ns() < c->handshake_until_ns);
-    if (failure != 0 && !late) {
-        fw_connection_close(c, is_known(c) ? FW_CLOSED_BY_PEER : FW_CLOSED_BY_HANDSHAKE);
-        return;
-    }
-    bool good = take_in(c, failure == 0 ? nng_aio_count(c->receive) : 0);
+    bool good = take_in(c, count);
     for (int more = 1; good && more > 0;) {
         more = c->tls ? fw_connection_tls_fill(c) : 0;
         if (more < 0 || !digest_all(c))
-            return;
+            return false;
         good = make_room(c);
     }
-    if (good)
-        start_receive(c);
-    else
+    if (!good)
         fw_connection_close(c, FW_CLOSED_BY_US);
+    return good;
 }
 
 /* ---- Sending ---- */
@@ -237,7 +197,7 @@ void fw_connection_post(fw_connection *c, fw_parcel *parcel)
     /* [connection-pause] seq_cst: counted before it can be sent. */
     fw_add_seq_cst(&c->posted_bytes, parcel->len);
     if (fw_outbox_post(&c->outbox, parcel))
-        transmit(c);
+        fw_connection_transmit(c);
     if (answers > 0)
         fw_connection_forgive(c, answers);
 }
@@ -247,32 +207,15 @@ void fw_connection_post_chain(fw_connection *c, fw_parcel *newest, fw_parcel *ol
     /* [connection-pause] seq_cst: counted before it can be sent. */
     fw_add_seq_cst(&c->posted_bytes, bytes);
     if (fw_outbox_post_chain(&c->outbox, newest, oldest))
-        transmit(c);
+        fw_connection_transmit(c);
 }
 
-/* The sender's. The next callback may run before this returns. */
-static void transmit(fw_connection *c)
+void fw_connection_transmit(fw_connection *c)
 {
-    if (c->tls) {
-        fw_connection_tls_transmit(c);
-        return;
-    }
-    if (!c->sending) {
-        fw_parcel *posted = fw_outbox_collect(&c->outbox);
-        if (!posted)
-            return; /* and the duty has ended: what is the sender's may be another's by now */
-        c->sending = posted;
-    }
-    nng_iov parts[IOVECS];
-    unsigned count = 0;
-    for (fw_parcel *p = c->sending; p && count < IOVECS; p = p->next)
-        parts[count++] = (nng_iov){p->bytes + p->sent, p->len - p->sent};
-    FW_ASSERT(nng_aio_set_iov(c->send, count, parts) == 0);
-    nng_stream_send(c->stream, c->send);
+    c->mover->transmit(c);
 }
 
-/* Takes n bytes off what is being sent. */
-static void mark_sent(fw_connection *c, size_t n)
+void fw_connection_mark_sent(fw_connection *c, size_t n)
 {
     fw_traffic *traffic = &c->exchange->traffic;
     /* Relaxed: figures to be shown. */
@@ -291,39 +234,11 @@ static void mark_sent(fw_connection *c, size_t n)
     }
 }
 
-static void on_sent(void *argument)
-{
-    fw_connection *c = argument;
-    int failure = nng_aio_result(c->send);
-    size_t count = failure == 0 ? nng_aio_count(c->send) : 0;
-    if (c->tls)
-        count = fw_connection_tls_sent(c->tls, count);
-    mark_sent(c, count);
-    /* Relaxed: see free-note. */
-    if (fw_load_relaxed(&c->closed))
-        return;
-    int64_t now = fw_now_ns();
-    /* An expiry that came late, from an earlier send, is none. */
-    bool late =
-        failure == NNG_ETIMEDOUT && (now - c->moved_ns < c->exchange->limits.stalled_ns / 2 ||
-                                     (c->port->patient && c->port->patient(c->port, c)));
-    if (failure != 0 && !late) {
-        fw_connection_close(c, failure == NNG_ETIMEDOUT ? FW_CLOSED_BY_STALL : FW_CLOSED_BY_PEER);
-        return;
-    }
-    c->moved_ns = now;
-    /* [connection-pause] seq_cst: see pause-note. */
-    fw_add_seq_cst(&c->sent_bytes, count);
-    transmit(c);
-    fw_connection_resume(c);
-    fw_connection_resume_follower(c);
-}
-
 /* ---- Life ---- */
 
 void fw_connection_peer(const fw_connection *c, char out[FW_PEER_MAX])
 {
-    fw_peer_describe(out, c->stream);
+    c->mover->describe(c, out);
 }
 
 static void report(fw_connection *c, fw_closed_by why)
@@ -362,15 +277,8 @@ void fw_connection_close(fw_connection *c, fw_closed_by why)
     report(c, why);
     fw_exchange_withdraw(c->exchange, c->number);
     fw_connection_resume_follower(c);
-    nng_stream_close(c->stream);
+    c->mover->shut(c);
     fw_reaper_take(c->exchange, c);
-}
-
-/* NNG's default is to let the kernel delay small writes; the listener has to change it. */
-static inline bool is_prompt(nng_stream *stream)
-{
-    bool prompt = false;
-    return nng_stream_get_bool(stream, NNG_OPT_TCP_NODELAY, &prompt) == 0 && prompt;
 }
 
 static bool post_handshake(fw_connection *c)
@@ -384,58 +292,56 @@ static bool post_handshake(fw_connection *c)
     return true;
 }
 
-static fw_connection *create(const fw_port *port, nng_stream *stream, uint64_t number)
+static void free_parts(fw_connection *c)
+{
+    fw_connection_tls_destroy(c->tls);
+    free(c->in);
+    free(c);
+}
+
+static fw_connection *create(const fw_port *port, const fw_mover *mover, fw_handle handle,
+                             uint64_t number)
 {
     fw_connection *c = aligned_alloc(FW_APART, sizeof *c);
     if (!c)
         return NULL;
-    *c = (fw_connection){.port = port, .exchange = port->exchange, .number = number};
+    *c =
+        (fw_connection){.port = port, .exchange = port->exchange, .number = number, .mover = mover};
     c->in = malloc(BUFFER_FIRST);
     c->in_capacity = BUFFER_FIRST;
+    c->moved_ns = fw_now_ns();
+    c->handshake_until_ns = c->moved_ns + port->exchange->limits.handshake_ns;
     if (port->tls)
         c->tls = fw_connection_tls_create(port);
-    if (!c->in || (port->tls && !c->tls) || nng_aio_alloc(&c->receive, on_received, c) != 0 ||
-        nng_aio_alloc(&c->send, on_sent, c) != 0) {
-        nng_aio_free(c->receive);
-        fw_connection_tls_destroy(c->tls);
-        free(c->in);
-        free(c);
+    if (!c->in || (port->tls && !c->tls) || !mover->take(c, handle)) {
+        free_parts(c);
         return NULL;
     }
-    const fw_limits *limits = &port->exchange->limits;
-    c->stream = stream;
-    c->moved_ns = fw_now_ns();
-    c->handshake_until_ns = c->moved_ns + limits->handshake_ns;
-    nng_aio_set_timeout(c->send, (nng_duration)(limits->stalled_ns / FW_NS_PER_MS));
     fw_outbox_init(&c->outbox);
     fw_detours_init(&c->detours);
     return c;
 }
 
-int fw_connection_open(uint64_t *out, const fw_port *port, nng_stream *stream)
+int fw_connection_create(uint64_t *out, const fw_port *port, const fw_mover *mover,
+                         fw_handle handle)
 {
     fw_exchange *exchange = port->exchange;
     uint64_t number = fw_exchange_reserve(exchange, port->role);
-    if (number == 0) {
-        nng_stream_free(stream);
+    if (number == 0)
         return -FW_EFULL;
-    }
-    fw_connection *c = create(port, stream, number);
+    fw_connection *c = create(port, mover, handle, number);
     if (!c) {
         fw_exchange_release(exchange, number);
-        nng_stream_free(stream);
         return -FW_ENOMEM;
     }
-    FW_DEBUG_ASSERT(is_prompt(stream));
     if (out)
         *out = number;
     /* The read section keeps the connection while the first send may already fail. */
     fw_rcu_read_lock();
     fw_exchange_publish(exchange, number, c);
-    if (post_handshake(c))
-        start_receive(c);
-    else
+    if (!post_handshake(c))
         fw_connection_close(c, FW_CLOSED_BY_US);
+    mover->start(c);
     fw_rcu_read_unlock();
     return 0;
 }
@@ -452,17 +358,14 @@ fw_connection **fw_connection_link(fw_connection *c)
 
 void fw_connection_quiesce(fw_connection *c)
 {
-    nng_aio_stop(c->receive);
-    nng_aio_stop(c->send);
+    c->mover->quiesce(c);
     if (c->port->gone)
         c->port->gone(c->port, c);
 }
 
 void fw_connection_destroy(fw_connection *c)
 {
-    nng_aio_free(c->receive);
-    nng_aio_free(c->send);
-    nng_stream_free(c->stream);
+    c->mover->release(c);
     while (c->sending) {
         fw_parcel *next = c->sending->next;
         fw_parcel_destroy(c->sending);
@@ -470,8 +373,6 @@ void fw_connection_destroy(fw_connection *c)
     }
     fw_outbox_fini(&c->outbox);
     fw_detours_fini(&c->detours);
-    fw_connection_tls_destroy(c->tls);
-    free(c->in);
     fw_exchange_release(c->exchange, c->number);
-    free(c);
+    free_parts(c);
 }

@@ -1,12 +1,13 @@
 /* net/connection.h - one peer: bytes in, parcels out, and when to stop listening to it.
  *
- * Roles: one thread at a time has the duty to read (NNG's, in the receive callback); one has the
- * duty to send (who found the outbox idle, then NNG's send callback); any thread posts.
+ * Roles: one thread at a time has the duty to read (the loop's, or NNG's in the receive callback);
+ * one has the duty to send (who found the outbox idle; when the kernel takes no more, the loop's
+ * thread or NNG's); any thread posts.
  *
  * Reading: one receive fills the buffer, everything complete in it is delivered in one call, then
  * the next receive is started. It is not, while the peer has open_requests_max requests unanswered
  * or unsent_bytes_max bytes unread: TCP then holds back this peer and nobody else. Whoever answers
- * or sends enough starts the reading again (pause-note in connection.c).
+ * or sends enough starts the reading again (pause-note in connection_pause.c).
  *
  * Guarantees: (a) deliver is called by one thread at a time, in the order of the bytes;
  *             (b) parcels of one thread leave in the order of posting, whole or not at all;
@@ -59,9 +60,10 @@ typedef enum fw_closed_by {
     FW_CLOSED_BY_STALL
 } fw_closed_by;
 
-/* Takes the stream in any case. 0; -FW_EFULL: connections_max; -FW_ENOMEM. number may be NULL; it
- * is set before the first callback. */
+/* Takes the stream, or the socket (non-blocking), in any case. 0; -FW_EFULL: connections_max;
+ * -FW_ENOMEM. number may be NULL; it is set before the first callback. */
 int fw_connection_open(uint64_t *number, const fw_port *port, nng_stream *stream);
+int fw_connection_open_socket(const fw_port *port, int fd);
 uint64_t fw_connection_number(const fw_connection *connection);
 const fw_port *fw_connection_port(const fw_connection *connection);
 /* Takes the parcel; counts its answers. Inside an RCU read section, or a callback of this

@@ -87,8 +87,7 @@ void fw_connection_resume(fw_connection *c)
     /* [connection-pause] seq_cst: see pause-note. */
     if (FW_LIKELY(fw_load_seq_cst(&c->reading) == FW_READING_ON) || !fw_connection_take_up(c))
         return;
-    if (nng_aio_begin(c->receive))
-        nng_aio_finish(c->receive, 0);
+    c->mover->resume(c);
 }
 
 void fw_connection_resume_follower(fw_connection *c)

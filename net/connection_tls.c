@@ -130,7 +130,7 @@ int fw_connection_tls_fill(fw_connection *c)
         tls->parked = false;
     pthread_mutex_unlock(&tls->lock);
     if (duty)
-        fw_connection_tls_transmit(c);
+        fw_connection_transmit(c);
     else if (waits)
         nudge(c);
     else if (outcome < 0)
@@ -194,20 +194,17 @@ static bool prepare(fw_connection *c, bool *over)
     return tls->out_len > 0;
 }
 
-void fw_connection_tls_transmit(fw_connection *c)
+fw_span fw_connection_tls_next(fw_connection *c)
 {
     fw_connection_tls *tls = c->tls;
     bool over = false;
     pthread_mutex_lock(&tls->lock);
     bool ready = prepare(c, &over);
-    nng_iov part = {tls->out + tls->out_sent, tls->out_len - tls->out_sent};
+    fw_span part = {(const char *)tls->out + tls->out_sent, tls->out_len - tls->out_sent};
     pthread_mutex_unlock(&tls->lock);
     if (over)
         end(c);
-    if (!ready)
-        return;
-    FW_ASSERT(nng_aio_set_iov(c->send, 1, &part) == 0);
-    nng_stream_send(c->stream, c->send);
+    return ready ? part : (fw_span){NULL, 0};
 }
 
 size_t fw_connection_tls_sent(fw_connection_tls *tls, size_t count)

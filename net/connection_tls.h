@@ -1,8 +1,8 @@
 /* net/connection_tls.h - what TLS adds to a connection; for the files of the connection only.
  *
- * Between NNG's plain stream and the connection's buffers stands a session (net/tls). The reader
- * feeds it what came and fills the connection's buffer from it; the sender has it encrypt parcels.
- * Both do so under the session's lock, never while they wait for anything.
+ * Between the plain stream of bytes and the connection's buffers stands a session (net/tls). The
+ * reader feeds it what came and fills the connection's buffer from it; the sender has it encrypt
+ * parcels. Both do so under the session's lock, never while they wait for anything.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_NET_CONNECTION_TLS_H
 #define FW_NET_CONNECTION_TLS_H
@@ -26,9 +26,9 @@ bool fw_connection_tls_feed(fw_connection_tls *tls, size_t count);
  * more now; -1: it is over, and the connection closes, or will when the last word is sent. */
 int fw_connection_tls_fill(fw_connection *connection);
 
-/* The sender's. Sends what waits; the duty ends, or goes on with the next callback of `send`, or
- * with the reader, while the two have not greeted. */
-void fw_connection_tls_transmit(fw_connection *connection);
+/* The sender's. What is to be sent now. Empty: nothing, and the duty has ended, or is the reader's
+ * while the two have not greeted, or the connection closes. */
+fw_span fw_connection_tls_next(fw_connection *connection);
 /* So many bytes of the wire left. => so many bytes of parcels. */
 size_t fw_connection_tls_sent(fw_connection_tls *tls, size_t count);
 

@@ -4,6 +4,7 @@
  * no number is 0, which means "nobody". SPDX-License-Identifier: Apache-2.0 */
 #include "net/exchange.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -11,6 +12,7 @@
 #include "fastworker/types.h"
 #include "net/connection.h"
 #include "net/egress.h"
+#include "net/loop.h"
 #include "net/reaper.h"
 
 enum { GENERATION_SHIFT = 36, ROLE_SHIFT = 32 };
@@ -21,6 +23,47 @@ static fw_atomic(uint64_t) serials;
 static uint32_t slot_of(uint64_t number)
 {
     return (uint32_t)number;
+}
+
+/* Two at least: a message that takes long to read does not hold up everybody. */
+static unsigned loops_for_tasks(void)
+{
+    cpu_set_t allowed;
+    unsigned cpus =
+        sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (unsigned)CPU_COUNT(&allowed) : 2;
+    unsigned most = FW_LOOPS_MAX - 1;
+    return cpus / 4 < 2 ? 2 : cpus / 4 < most ? cpus / 4 : most;
+}
+
+static void stop_loops(fw_exchange *exchange)
+{
+    for (unsigned i = 0; i < FW_LOOPS_MAX; i++)
+        fw_loop_destroy(exchange->loops[i]);
+}
+
+static int start_loops(fw_exchange *exchange)
+{
+    exchange->loop_count = loops_for_tasks();
+    for (unsigned i = 0; i <= exchange->loop_count; i++) {
+        const char name[] = {'f', 'w', '-', 'n', 'e', 't', '-', (char)('0' + i), 0};
+        exchange->loops[i] = fw_loop_create(i < exchange->loop_count ? name : "fw-net-side");
+        if (!exchange->loops[i])
+            return -FW_ENOMEM;
+    }
+    return 0;
+}
+
+fw_loop *fw_exchange_loop(const fw_exchange *exchange, uint64_t number)
+{
+    fw_role role = fw_number_role(number);
+    if (role != FW_ROLE_TASKS && role != FW_ROLE_PULL)
+        return fw_exchange_side_loop(exchange);
+    return exchange->loops[slot_of(number) % exchange->loop_count];
+}
+
+fw_loop *fw_exchange_side_loop(const fw_exchange *exchange)
+{
+    return exchange->loops[exchange->loop_count];
 }
 
 int fw_exchange_init(fw_exchange *exchange, const fw_limits *limits)
@@ -43,8 +86,11 @@ int fw_exchange_init(fw_exchange *exchange, const fw_limits *limits)
     }
     FW_ASSERT(pthread_mutex_init(&exchange->lock, NULL) == 0);
     FW_ASSERT(pthread_cond_init(&exchange->changed, NULL) == 0);
-    err = fw_reaper_start(exchange);
+    err = start_loops(exchange);
+    if (err == 0)
+        err = fw_reaper_start(exchange);
     if (err < 0) {
+        stop_loops(exchange);
         fw_parcels_fini(&exchange->parcels);
         free(exchange->slots);
     }
@@ -55,6 +101,7 @@ void fw_exchange_fini(fw_exchange *exchange)
 {
     fw_reaper_stop(exchange);
     FW_ASSERT(exchange->used == 0 && exchange->doomed == NULL);
+    stop_loops(exchange);
     fw_egress_fini(exchange);
     fw_parcels_fini(&exchange->parcels);
     pthread_cond_destroy(&exchange->changed);

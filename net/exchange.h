@@ -54,6 +54,8 @@ typedef struct fw_traffic {
     fw_atomic(uint64_t) messages_in, messages_out, bytes_in, bytes_out, answers_dropped;
 } fw_traffic;
 
+enum { FW_LOOPS_MAX = 8 };
+
 typedef struct fw_exchange {
     /* Immutable after init. */
     fw_limits limits;
@@ -61,6 +63,8 @@ typedef struct fw_exchange {
     uint64_t serial;                 /* of all exchanges of the process; from 1 */
     fw_slot *slots;
     fw_parcels parcels;
+    struct fw_loop *loops[FW_LOOPS_MAX]; /* those for tasks, then the side loop */
+    unsigned loop_count;                 /* those for tasks */
     /* Shared, atomic. */
     fw_traffic traffic;
     /* Under lock. */
@@ -97,6 +101,11 @@ void fw_exchange_each(fw_exchange *exchange,
                       void (*visit)(void *context, fw_connection *connection), void *context);
 /* Slots in use; connections being reclaimed count. */
 size_t fw_exchange_count(fw_exchange *exchange);
+
+/* Who watches the socket of that number. What may take long (questions, management) is kept away
+ * from tasks and their answers. */
+struct fw_loop *fw_exchange_loop(const fw_exchange *exchange, uint64_t number);
+struct fw_loop *fw_exchange_side_loop(const fw_exchange *exchange);
 
 static inline fw_role fw_number_role(uint64_t number)
 {

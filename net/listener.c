@@ -1,72 +1,134 @@
 /* net/listener.c - see net/listener.h. SPDX-License-Identifier: Apache-2.0 */
 #include "net/listener.h"
 
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "fastworker/types.h"
+#include "net/address.h"
+#include "net/loop.h"
 
-enum { PAUSE_MS = 50 }; /* after a failed accept */
+enum {
+    PAUSE_MS = 50, /* after a failed accept */
+    ACCEPTS = 16   /* in one turn */
+};
 
 struct fw_listener {
     /* Immutable after create. */
     const fw_port *port;
-    nng_stream_listener *stream;
-    nng_aio *accept;
     unsigned bound;
-    /* The callback's. */
+    bool runs; /* who created it */
+    /* The loop's thread. */
+    fw_polled polled;
     bool pausing;
 };
 
-static void on_failure(fw_listener *listener, int failure)
+static void on_failure(fw_listener *listener)
 {
     /* Relaxed: a figure to be shown. */
     fw_add_relaxed(&listener->port->exchange->traffic.accept_failures, 1);
     fw_log(FW_LOG_WARN, "net.accept", "cannot accept on port %u: %s; trying again", listener->bound,
-           nng_strerror(failure));
+           strerrordesc_np(errno));
     listener->pausing = true;
-    nng_sleep_aio(PAUSE_MS, listener->accept);
+    listener->polled.late_ns = fw_now_ns() + PAUSE_MS * FW_NS_PER_MS;
 }
 
-static void on_accepted(void *argument)
+/* An answer is small and waited for: it is never delayed. A peer whose machine is gone is noticed
+ * some day. */
+static void set_up(int fd)
 {
-    fw_listener *listener = argument;
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+/* => true: there may be more. */
+static bool accept_one(fw_listener *listener)
+{
     fw_traffic *traffic = &listener->port->exchange->traffic;
-    int failure = nng_aio_result(listener->accept);
-    if (failure == NNG_ECLOSED || failure == NNG_ECANCELED)
-        return;
-    if (listener->pausing) {
-        listener->pausing = false;
-    } else if (failure != 0) {
-        on_failure(listener, failure);
-        return;
-    } else {
+    int fd = accept4(listener->polled.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        set_up(fd);
         /* Relaxed: figures to be shown. */
-        if (fw_connection_open(NULL, listener->port, nng_aio_get_output(listener->accept, 0)) == 0)
+        if (fw_connection_open_socket(listener->port, fd) == 0)
             fw_add_relaxed(&traffic->accepted, 1);
         else
             fw_add_relaxed(&traffic->refused_connections, 1);
+        return true;
     }
-    nng_stream_listener_accept(listener->stream, listener->accept);
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return false;
+    /* Whoever is gone before he is accepted is no failure of ours. */
+    if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
+        return true;
+    on_failure(listener);
+    return false;
 }
 
-static int listen_at(fw_listener *listener, const char *address)
+static bool turn(fw_polled *polled, unsigned why)
 {
-    int failure = nng_stream_listener_alloc(&listener->stream, address);
+    fw_listener *listener = (fw_listener *)(void *)((char *)polled - offsetof(fw_listener, polled));
+    if (why & FW_TURN_LATE)
+        listener->pausing = false;
+    if (listener->pausing)
+        return false;
+    for (int i = 0; i < ACCEPTS; i++)
+        if (!accept_one(listener))
+            return false;
+    return true;
+}
+
+/* => 0 or errno. */
+static int bind_to(fw_listener *listener, const struct addrinfo *to)
+{
+    int on = 1;
+    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage at;
+    socklen_t len = sizeof at;
+    if (fd < 0)
+        return errno;
+    listener->polled.fd = fd;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, to->ai_addr, to->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+        return errno;
+    listener->bound = ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
+                                                     : ((struct sockaddr_in *)&at)->sin_port);
+    return 0;
+}
+
+static int listen_at(fw_listener *listener, const char **reason, const char *address)
+{
+    fw_tcp_address to;
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    char port[16];
+    *reason = "not an address";
+    if (fw_tcp_address_parse(&to, (fw_span){address, strlen(address)}) < 0)
+        return -FW_EINVAL;
+    snprintf(port, sizeof port, "%u", to.port);
+    const char *host = strcmp(to.host, "*") == 0 || to.host[0] == 0 ? "0.0.0.0" : to.host;
+    int failure = getaddrinfo(host, port, &hints, &found);
+    if (failure != 0) {
+        *reason = failure == EAI_MEMORY ? "out of memory" : gai_strerror(failure);
+        return failure == EAI_MEMORY ? -FW_ENOMEM : -FW_EINVAL;
+    }
+    failure = bind_to(listener, found);
+    freeaddrinfo(found);
     if (failure != 0)
-        return failure;
-    /* For every stream it accepts. An answer is small and waited for: it is never delayed. A peer
-     * whose machine is gone is noticed some day. */
-    nng_stream_listener_set_bool(listener->stream, NNG_OPT_TCP_NODELAY, true);
-    nng_stream_listener_set_bool(listener->stream, NNG_OPT_TCP_KEEPALIVE, true);
-    failure = nng_stream_listener_listen(listener->stream);
-    if (failure != 0)
-        return failure;
-    int bound = 0;
-    failure = nng_stream_listener_get_int(listener->stream, NNG_OPT_TCP_BOUND_PORT, &bound);
-    listener->bound = (unsigned)bound;
-    return failure;
+        *reason = strerrordesc_np(failure);
+    return failure == 0 ? 0 : failure == ENOMEM ? -FW_ENOMEM : -FW_EPERM;
 }
 
 int fw_listener_create(fw_listener **out, const char **reason, const fw_port *port,
@@ -77,15 +139,13 @@ int fw_listener_create(fw_listener **out, const char **reason, const fw_port *po
     if (!listener)
         return -FW_ENOMEM;
     listener->port = port;
-    int failure = nng_aio_alloc(&listener->accept, on_accepted, listener);
-    if (failure == 0)
-        failure = listen_at(listener, address);
-    if (failure != 0) {
-        *reason = nng_strerror(failure);
+    listener->polled.fd = -1;
+    listener->polled.turn = turn;
+    listener->polled.loop = fw_exchange_side_loop(port->exchange);
+    int err = listen_at(listener, reason, address);
+    if (err < 0) {
         fw_listener_destroy(listener);
-        return failure == NNG_ENOMEM                                ? -FW_ENOMEM
-               : failure == NNG_EADDRINVAL || failure == NNG_EINVAL ? -FW_EINVAL
-                                                                    : -FW_EPERM;
+        return err;
     }
     *out = listener;
     return 0;
@@ -93,7 +153,9 @@ int fw_listener_create(fw_listener **out, const char **reason, const fw_port *po
 
 void fw_listener_run(fw_listener *listener)
 {
-    nng_stream_listener_accept(listener->stream, listener->accept);
+    FW_ASSERT(!listener->runs);
+    listener->runs = true;
+    fw_loop_join(&listener->polled);
 }
 
 unsigned fw_listener_bound(const fw_listener *listener)
@@ -105,11 +167,11 @@ void fw_listener_destroy(fw_listener *listener)
 {
     if (!listener)
         return;
-    if (listener->stream)
-        nng_stream_listener_close(listener->stream);
-    if (listener->accept)
-        nng_aio_stop(listener->accept);
-    nng_aio_free(listener->accept);
-    nng_stream_listener_free(listener->stream);
+    if (listener->runs) {
+        fw_loop_leave(&listener->polled);
+        fw_loop_await(&listener->polled);
+    }
+    if (listener->polled.fd >= 0)
+        close(listener->polled.fd);
     free(listener);
 }

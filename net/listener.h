@@ -1,7 +1,7 @@
 /* net/listener.h - a listening port: accepts, for ever, whatever the peers do.
  *
- * NNG's byte-stream listener, one accept at a time. A failed accept (no descriptors left, a peer
- * that was gone already) costs a short pause, never the port. Connections over the limit are closed
+ * A failed accept (no descriptors left) costs a short pause, never the port; a peer that was gone
+ * already costs nothing. Connections over the limit are closed
  * at once, so that their peers know. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_NET_LISTENER_H
 #define FW_NET_LISTENER_H
@@ -18,7 +18,7 @@ int fw_listener_create(fw_listener **out, const char **reason, const fw_port *po
 void fw_listener_run(fw_listener *listener);
 /* The port number that is bound. */
 unsigned fw_listener_bound(const fw_listener *listener);
-/* No more connections; those that exist stay. Blocks for a running accept; not on a thread of NNG.
+/* No more connections; those that exist stay. Blocks for a running accept; not on a loop's thread.
  */
 void fw_listener_destroy(fw_listener *listener);
 

@@ -13,4 +13,8 @@ void fw_peer_describe(char out[FW_PEER_MAX], nng_stream *stream);
 /* It comes from 127.0.0.0/8 or ::1. */
 bool fw_peer_is_local(nng_stream *stream);
 
+/* The same of a socket. */
+void fw_peer_name(char out[FW_PEER_MAX], int fd);
+bool fw_peer_is_near(int fd);
+
 #endif

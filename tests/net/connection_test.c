@@ -1,6 +1,7 @@
-/* connection_test.c - net/connection.c, net/connection_pause.c, net/exchange.c, net/listener.c,
- * net/peer.c, net/reaper.c: bytes and peers, and what bad peers cost the others. A small port
- * echoes requests, or holds them until the test answers. SPDX-License-Identifier: Apache-2.0 */
+/* connection_test.c - net/connection.c, net/connection_pause.c, net/connection_socket.c,
+ * net/exchange.c, net/listener.c, net/peer.c, net/reaper.c: bytes and peers, and what bad peers
+ * cost the others. A small port echoes requests, or holds them until the test answers.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/connection.h"
 
 #include <nng/nng.h>

@@ -1,5 +1,5 @@
-/* link_test.c - net/link.c, net/links.c, net/pull.c, net/pipe.c: a control plane and its
- * subworkers, with real nets at both ends. SPDX-License-Identifier: Apache-2.0 */
+/* link_test.c - net/link.c, net/links.c, net/pull.c, net/pipe.c, net/connection_stream.c: a control
+ * plane and its subworkers, with real nets at both ends. SPDX-License-Identifier: Apache-2.0 */
 #include "link_case.h"
 
 /* ---- Up and down ---- */
