@@ -262,7 +262,7 @@ static void half_a_greeting_is_not_waited_for(void **state)
     (void)state;
     fw_net_config config;
     plane_config(&config);
-    config.handshake_ns = 100 * FW_NS_PER_MS;
+    config.handshake_ns = FW_NS_PER_S;
     fw_net *plane = plane_open_with(&config);
     int silent = dial_push(pull_port(plane));
     int half = dial_push(pull_port(plane));
@@ -283,7 +283,7 @@ static void greetings_do_not_wait_for_ever(void **state)
     (void)state;
     fw_net_config config;
     hand_config(&config, "sw1");
-    config.handshake_ns = 100 * FW_NS_PER_MS;
+    config.handshake_ns = FW_NS_PER_S;
     hand *h = hand_open_with(&config);
     int fds[2 * 16 + 1];
     for (int i = 0; i < 33; i++) {
@@ -305,7 +305,7 @@ static void the_silent_are_given_up(void **state)
     (void)state;
     fw_net *plane = plane_open();
     puppet doll = puppet_open();
-    end *e = puppet_join(&doll, plane, 100 * FW_NS_PER_MS);
+    end *e = puppet_join(&doll, plane, FW_NS_PER_S);
     expect_some(&e->down);
     assert_string_equal(e->reason, "silent for too long");
     peer_expect_end(doll.results);
