@@ -135,32 +135,53 @@ static size_t fixed_text(const char *pattern)
     return len;
 }
 
-static found_route find_route(const fw_web_router *router, fw_web_request *request)
+void fw_web_router_prepare(fw_web_router *router)
 {
-    found_route found = {NULL, NULL, 0};
-    size_t best = 0;
+    router->entry_count = 0;
     for (size_t t = 0; t < router->table_count; t++) {
         const fw_web_table *table = &router->tables[t];
         for (size_t i = 0; i < table->count; i++) {
             const fw_web_route *route = &table->routes[i];
-            fw_web_pair params[FW_WEB_PARAMS_MAX];
-            size_t count;
-            if (!fw_web_path_match(route->path, request->path, params, &count))
-                continue;
-            size_t fixed = fixed_text(route->path);
-            if (fixed < best)
-                continue;
-            if (fixed > best)
-                found = (found_route){NULL, NULL, 0};
-            best = fixed;
-            found.methods |= method_bit(route->method);
-            if (found.route || !is_method(request->method, route->method))
-                continue;
-            found.route = route;
-            found.context = table->context;
-            memcpy(request->params, params, sizeof params);
-            request->param_count = count;
+            size_t head = strcspn(route->path, "{");
+            FW_ASSERT(router->entry_count < FW_WEB_ROUTES_MAX && head > 0);
+            router->entries[router->entry_count++] =
+                (fw_web_entry){.route = route,
+                               .context = table->context,
+                               .head = head,
+                               .fixed = fixed_text(route->path),
+                               .has_names = route->path[head] != '\0',
+                               .method = method_bit(route->method)};
         }
+    }
+}
+
+/* Most routes are for another path, and most of those differ in length or at the head's end. */
+static bool may_fit(const fw_web_entry *entry, fw_span path)
+{
+    return (entry->has_names ? path.len > entry->head : path.len == entry->head) &&
+           path.ptr[entry->head - 1] == entry->route->path[entry->head - 1];
+}
+
+static found_route find_route(const fw_web_router *router, fw_web_request *request)
+{
+    found_route found = {NULL, NULL, 0};
+    size_t best = 0;
+    for (const fw_web_entry *e = router->entries; e < router->entries + router->entry_count; e++) {
+        fw_web_pair params[FW_WEB_PARAMS_MAX];
+        size_t count;
+        if (e->fixed < best || !may_fit(e, request->path) ||
+            !fw_web_path_match(e->route->path, request->path, params, &count))
+            continue;
+        if (e->fixed > best)
+            found = (found_route){NULL, NULL, 0};
+        best = e->fixed;
+        found.methods |= e->method;
+        if (found.route || !is_method(request->method, e->route->method))
+            continue;
+        found.route = e->route;
+        found.context = e->context;
+        memcpy(request->params, params, count * sizeof params[0]);
+        request->param_count = count;
     }
     return found;
 }
@@ -321,7 +342,8 @@ void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
         return;
     }
     found_route found = find_route(router, request);
-    write_methods(answer->allow_methods, sizeof answer->allow_methods, found.methods);
+    if (!found.route || answer->allow_origin[0])
+        write_methods(answer->allow_methods, sizeof answer->allow_methods, found.methods);
     if (is(request->method, "OPTIONS")) {
         answer->content_type = "text/plain";
         fw_web_header(answer, "allow",

@@ -8,6 +8,8 @@
 
 #include <h2o.h>
 
+enum { HEADERS_ENOUGH = 16 };
+
 /* --- reading --- */
 
 static fw_span span_of(h2o_iovec_t text)
@@ -27,6 +29,22 @@ static fw_span named_header(h2o_req_t *req, const char *name)
     return at < 0 ? (fw_span){NULL, 0} : span_of(req->headers.entries[at].value);
 }
 
+/* "127.0.0.1:4711"; every request has it made, so without printf. */
+static void name_four(const struct sockaddr_in *address, char *out)
+{
+    const uint32_t parts[] = {ntohl(address->sin_addr.s_addr), ntohs(address->sin_port)};
+    uint32_t numbers[] = {parts[0] >> 24, parts[0] >> 16 & 255, parts[0] >> 8 & 255, parts[0] & 255,
+                          parts[1]};
+    for (int i = 0; i < 5; i++) {
+        uint32_t unit = 1;
+        while (numbers[i] / unit >= 10)
+            unit *= 10;
+        for (; unit > 0; unit /= 10)
+            *out++ = (char)('0' + numbers[i] / unit % 10);
+        *out++ = "...:"[i]; /* the last one is the end */
+    }
+}
+
 static void name_peer(h2o_req_t *req, char *out)
 {
     struct sockaddr_storage address;
@@ -35,9 +53,7 @@ static void name_peer(h2o_req_t *req, char *out)
     if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&address) == 0)
         return;
     if (address.ss_family == AF_INET) {
-        const struct sockaddr_in *four = (void *)&address;
-        inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
-        snprintf(out, FW_WEB_PEER_TEXT, "%s:%u", host, (unsigned)ntohs(four->sin_port));
+        name_four((const void *)&address, out);
     } else if (address.ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (void *)&address;
         inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host);
@@ -74,14 +90,21 @@ void fw_web_read_request(h2o_req_t *req, fw_web_request *out)
 
 /* --- sending --- */
 
+/* Texts that outlive the request; name: without upper case. */
+static void add_fixed(h2o_req_t *req, const char *name, size_t name_len, const char *value,
+                      size_t len)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name, name_len, 0, NULL, value, len);
+}
+#define FIXED(req, name, value) add_fixed(req, name, sizeof(name) - 1, value, sizeof(value) - 1)
+
 static void add_header(h2o_req_t *req, const char *name, const char *value)
 {
     size_t name_len = strlen(name), len = strlen(value);
     char *copy = h2o_mem_alloc_pool(&req->pool, name_len + len + 2);
     memcpy(copy, name, name_len + 1);
     memcpy(copy + name_len + 1, value, len + 1);
-    h2o_add_header_by_str(&req->pool, &req->res.headers, copy, name_len, 1, NULL,
-                          copy + name_len + 1, len);
+    add_fixed(req, copy, name_len, copy + name_len + 1, len);
 }
 
 static void add_cors(h2o_req_t *req, const fw_web_answer *answer)
@@ -114,17 +137,17 @@ static bool is_this_machine(h2o_iovec_t host)
 static void add_headers(h2o_req_t *req, const fw_web_answer *answer)
 {
     char number[16];
-    add_header(req, "content-type", answer->content_type);
-    add_header(req, "cache-control", "no-cache");
-    add_header(req, "x-content-type-options", "nosniff");
-    add_header(req, "x-frame-options", "DENY");
-    add_header(req, "referrer-policy", "no-referrer");
-    add_header(
-        req, "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src "
-        "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    h2o_vector_reserve(&req->pool, &req->res.headers, HEADERS_ENOUGH);
+    add_fixed(req, "content-type", 12, answer->content_type, strlen(answer->content_type));
+    FIXED(req, "cache-control", "no-cache");
+    FIXED(req, "x-content-type-options", "nosniff");
+    FIXED(req, "x-frame-options", "DENY");
+    FIXED(req, "referrer-policy", "no-referrer");
+    FIXED(req, "content-security-policy",
+          "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src "
+          "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     if (speaks_tls(req) && !is_this_machine(req->authority))
-        add_header(req, "strict-transport-security", "max-age=31536000");
+        FIXED(req, "strict-transport-security", "max-age=31536000");
     if (answer->etag)
         add_header(req, "etag", answer->etag);
     if (answer->retry_after_s > 0) {

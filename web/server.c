@@ -218,6 +218,7 @@ static fw_web *create(const fw_web_config *config, const fw_web_table *tables, s
     web->router.tables[count] = fw_web_events_table(web->audience);
     web->router.tables[count + 1] = fw_web_assets_table();
     web->router.table_count = count + 2;
+    fw_web_router_prepare(&web->router);
     return web;
 }
 

@@ -85,6 +85,25 @@ void fw_buffer_format(fw_buffer *buffer, const char *format, ...)
     va_end(again);
 }
 
+void fw_buffer_digits(fw_buffer *buffer, uint64_t value, unsigned digits)
+{
+    enum { MOST = 20 };
+    char text[MOST], *at = text + MOST;
+    FW_ASSERT(digits <= MOST);
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (at > text + MOST - digits)
+        *--at = '0';
+    fw_buffer_add(buffer, at, (size_t)(text + MOST - at));
+}
+
+void fw_buffer_unsigned(fw_buffer *buffer, uint64_t value)
+{
+    fw_buffer_digits(buffer, value, 1);
+}
+
 /* Code point of the UTF-8 sequence at at, which is moved behind it. An invalid byte is U+FFFD,
  * alone. */
 static unsigned take_utf8(const unsigned char **at, const unsigned char *end)

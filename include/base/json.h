@@ -85,6 +85,10 @@ bool fw_buffer_reserve(fw_buffer *buffer, size_t n);
 void fw_buffer_add(fw_buffer *buffer, const void *bytes, size_t len);
 void fw_buffer_text(fw_buffer *buffer, const char *text);
 void fw_buffer_format(fw_buffer *buffer, const char *format, ...) FW_FMT(2, 3);
+/* A whole number; a tenth of what "%zu" costs. */
+void fw_buffer_unsigned(fw_buffer *buffer, uint64_t value);
+/* With zeros in front, so that it has so many digits (at most 20) at least. */
+void fw_buffer_digits(fw_buffer *buffer, uint64_t value, unsigned digits);
 /* A JSON string with quotes, pure ASCII: everything above 0x7e as \uXXXX, invalid UTF-8 as U+FFFD.
  */
 void fw_buffer_json_string(fw_buffer *buffer, fw_span text);

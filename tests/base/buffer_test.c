@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -31,6 +32,26 @@ static void grows_and_keeps_what_it_has(void **state)
     assert_memory_equal(buffer.data + buffer.len - 8, "4999,end", 8);
     fw_buffer_fini(&buffer);
     assert_null(buffer.data);
+}
+
+static void whole_numbers(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = {0, 9, 10, 99999, 18446744073709551615u};
+    fw_buffer buffer = {0};
+    char expected[128];
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        buffer.len = 0;
+        fw_buffer_unsigned(&buffer, numbers[i]);
+        fw_buffer_text(&buffer, " ");
+        fw_buffer_digits(&buffer, numbers[i], 6);
+        fw_buffer_digits(&buffer, numbers[i], 20);
+        int len = snprintf(expected, sizeof expected, "%ju %06ju%020ju", (uintmax_t)numbers[i],
+                           (uintmax_t)numbers[i], (uintmax_t)numbers[i]);
+        assert_int_equal(buffer.len, len);
+        assert_memory_equal(buffer.data, expected, (size_t)len);
+    }
+    fw_buffer_fini(&buffer);
 }
 
 static void a_format_may_need_all_the_room(void **state)
@@ -128,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows_and_keeps_what_it_has),
+        cmocka_unit_test(whole_numbers),
         cmocka_unit_test(a_format_may_need_all_the_room),
         cmocka_unit_test(a_failure_stays),
         cmocka_unit_test(strings_are_ascii),

@@ -91,6 +91,7 @@ static fw_web_router router_of(const fw_web_config *config)
     };
     if (router.config.body_max == 0)
         router.config.body_max = 1000;
+    fw_web_router_prepare(&router);
     return router;
 }
 
