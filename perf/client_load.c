@@ -182,13 +182,14 @@ static int64_t many(load *l)
     for (int i = 0; i < BATCH; i++)
         batch[i] = submission(l);
     int64_t start = fw_now_ns(), end = start + (int64_t)(l->seconds * 1e9);
-    while (fw_now_ns() < end) {
+    while (!is_over(l, end)) {
         int rc;
         /* Refused means that running is behind submitting: give it a millisecond. */
         while ((rc = fw_send_many(l->client, batch, BATCH, NULL)) == -FW_EFULL)
             fw_dispatch(l->client, 1);
         if (rc < 0)
             die(l->name);
+        l->sent += BATCH;
         l->done += BATCH;
     }
     return fw_now_ns() - start;
