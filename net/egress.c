@@ -35,6 +35,7 @@ struct fw_gather {
     pthread_t owner;
     /* Owner only. */
     uint64_t turn;
+    unsigned filled; /* places that may hold something, by bits */
     gather_place *last;
     gather_place places[PLACES];
     fw_buffer text;
@@ -134,6 +135,7 @@ static gather_place *place_for(fw_gather *gather, uint64_t connection)
 static bool make_room(fw_gather *gather, gather_place *place, size_t n)
 {
     FW_ASSERT(place->prefix == 0);
+    gather->filled |= 1u << (place - gather->places);
     if (place->parcel && place->parcel->capacity - place->parcel->len >= n)
         return true;
     hand_over(gather->exchange, place);
@@ -305,8 +307,8 @@ void fw_gather_recorded(fw_gather *gather, const fw_reply_to *reply, uint32_t fi
 
 void fw_gather_flush(fw_gather *gather)
 {
-    for (unsigned i = 0; i < PLACES; i++)
-        hand_over(gather->exchange, &gather->places[i]);
+    for (; gather->filled != 0; gather->filled &= gather->filled - 1)
+        hand_over(gather->exchange, &gather->places[__builtin_ctz(gather->filled)]);
     if (gather->text.capacity > TEXT_KEPT_MAX) {
         fw_buffer_fini(&gather->text);
         gather->text = (fw_buffer){NULL, 0, 0, false};
