@@ -50,21 +50,33 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
+#if defined(__SSE2__)
+/* Which of sixteen bytes are a quote, a backslash, a control character or not ASCII. */
+static inline unsigned odd_of(const char *at)
+{
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+    /* Signed: bytes from 0x80 on are below the space as well. */
+    __m128i odd = _mm_or_si128(_mm_cmplt_epi8(block, _mm_set1_epi8(' ')),
+                               _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
+                                            _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
+    return (unsigned)_mm_movemask_epi8(odd);
+}
+#endif
+
 /* First byte at or after at that is a quote, a backslash, a control character or not ASCII. */
 static const char *skip_plain(const char *at, const char *end)
 {
 #if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(' ');
+    const char *start = at;
     for (; end - at >= 16; at += 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
-        /* Signed: bytes from 0x80 on are below the space as well. */
-        __m128i odd =
-            _mm_or_si128(_mm_cmplt_epi8(block, space),
-                         _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, slash)));
-        int mask = _mm_movemask_epi8(odd);
+        unsigned mask = odd_of(at);
         if (mask != 0)
-            return at + __builtin_ctz((unsigned)mask);
+            return at + __builtin_ctz(mask);
+    }
+    /* The rest: once more the last sixteen, without those that were looked at. */
+    if (end - start >= 16 && at < end) {
+        unsigned mask = odd_of(end - 16) >> (16 - (end - at));
+        return mask != 0 ? at + __builtin_ctz(mask) : end;
     }
 #endif
     while (at < end && is(*at, PLAIN))
