@@ -86,9 +86,9 @@ static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_
 }
 
 /* Somebody may run tasks of that name, now or when he comes back. NULL: nobody. */
-static const fw_name *runnable(fw_lifecycle *life, fw_span text)
+static const fw_name *runnable(fw_lifecycle *life, fw_span text, const fw_name **last)
 {
-    const fw_name *name = fw_names_find(life->names, text);
+    const fw_name *name = fw_names_find_again(life->names, text, last);
     if (FW_LIKELY(name && name->entry))
         return name;
     /* [name-announced] acquire: its tasks do not go to the own threads. */
@@ -136,7 +136,7 @@ fw_fate fw_intake_admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare,
 {
     const fw_submission *s = &c->items[i];
     fw_cache_item item;
-    const fw_name *name = runnable(life, s->name);
+    const fw_name *name = runnable(life, s->name, &c->name);
     if (!name) {
         if (spare)
             fw_engine_abandon(life->engine, spare);
@@ -264,6 +264,7 @@ static void accept_all(fw_lifecycle *life, const fw_submission *items, size_t co
     for (size_t at = 0; at < count; at += CHUNK) {
         chunk c;
         c.again = false;
+        c.name = NULL;
         c.items = items + at;
         c.count = count - at < CHUNK ? count - at : CHUNK;
         c.batch = spares != NULL;
@@ -311,7 +312,8 @@ static void submit_again(void *context, const fw_dead_task *dead)
         .reply = {.form = FW_REPLY_NONE},
     };
     /* A name that nobody knows any more would end it at once. */
-    bool may = runnable(life, s.name) && fw_compose_may_revive(life, &s);
+    const fw_name *name = NULL;
+    bool may = runnable(life, s.name, &name) && fw_compose_may_revive(life, &s);
     fw_task *task = may ? fw_engine_alloc(life->engine, fw_record_size(&s)) : NULL;
     if (!task) {
         (void)fw_dead_add(life->dead, dead);

@@ -27,6 +27,7 @@ typedef struct fw_chunk {
     bool again;               /* they were dead: what they came after is long over */
     fw_task *tasks[FW_CHUNK]; /* ours, to be enqueued or scheduled */
     uint8_t fates[FW_CHUNK];
+    const fw_name *name;     /* of the one before; NULL: none */
     int64_t now_ns, wall_ns; /* one reading for all: a clock costs as much as a table */
 } fw_chunk;
 

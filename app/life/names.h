@@ -7,6 +7,8 @@
 #ifndef FW_APP_NAMES_H
 #define FW_APP_NAMES_H
 
+#include <string.h>
+
 #include "app/life/task_policy.h"
 #include "base/atomic.h"
 #include "engine/modules.h"
@@ -34,6 +36,16 @@ void fw_names_destroy(fw_names *names);
 
 /* NULL: not there. Any thread, wait-free. */
 const fw_name *fw_names_find(const fw_names *names, fw_span text);
+/* The same; *last is what was found before, and is kept: of many in a row most have one name. It
+ * may be NULL. */
+static inline const fw_name *fw_names_find_again(const fw_names *names, fw_span text,
+                                                 const fw_name **last)
+{
+    const fw_name *name = *last;
+    if (!name || name->len != text.len || memcmp(name->text, text.ptr, text.len) != 0)
+        *last = name = fw_names_find(names, text);
+    return name;
+}
 /* Finds or adds. NULL: empty, too long, too many, or no memory. Any thread; adding locks. */
 const fw_name *fw_names_add(fw_names *names, fw_span text);
 /* Any thread; index < count. Names in the order in which they came. */

@@ -58,7 +58,7 @@ static char *put(char *at, const char *bytes, size_t len)
 void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
                      int64_t created_wall_ns)
 {
-    FW_ASSERT(task->payload_bytes >= fw_record_size(s));
+    FW_DEBUG_ASSERT(task->payload_bytes >= fw_record_size(s));
     fw_record *record = fw_record_of(task);
     *record = (fw_record){
         .first = s->reply,
