@@ -1,6 +1,7 @@
 /* perf/client_load.c - load from the public client: one JSON line a figure.
  *
- *     client_load CASE [--spawn PROGRAM MODULE | --address tcp://host:port] [--task NAME]
+ *     client_load CASE [--spawn PROGRAM MODULE | --keep PROGRAM MODULE |
+ *                       --address tcp://host:port] [--task NAME]
  *                      [--bytes N | --args JSON] [--in-flight N] [--connections N] [--rate N]
  *                      [--seconds S | --tasks N] [--name NAME] [--who WHO]
  *
@@ -13,7 +14,8 @@
  * With several connections each has its part of what is in flight, but of `spread` each has all of
  * it. Latencies are of the whole call; of `open` from the time it was due, so that a stall counts
  * for everything that it held up. With --spawn, CPU time of the control plane, and of it and
- * the client, for each task. SPDX-License-Identifier: Apache-2.0 */
+ * the client, for each task. --keep: the same, but it runs nothing. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -320,8 +322,9 @@ static bool take_options(load *l, server *own, int argc, char **argv)
 {
     const char *value;
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--spawn") == 0 && i + 2 < argc) {
-            if (server_start(own, argv[i + 1], argv[i + 2]) != 0)
+        bool keep = strcmp(argv[i], "--keep") == 0;
+        if ((keep || strcmp(argv[i], "--spawn") == 0) && i + 2 < argc) {
+            if ((keep ? server_start_keeping : server_start)(own, argv[i + 1], argv[i + 2]) != 0)
                 return false;
             l->address = own->address;
             i += 2;

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redis lists doing what client_load does: LPUSH of 64 bytes, by redis's own load generator.
 
-    perf/peer_redis.py closed|pipelined|many
+    perf/peer_redis.py closed|pipelined|many|many-8 [NAME]
 
-closed: one in flight; pipelined: 128 in flight on one connection; many: 100 values in one LPUSH.
+closed: one in flight; pipelined: 128 in flight on one connection; many: 100 values in one LPUSH,
+one of these in flight; many-8: eight of these. NAME: what the figures are called.
 A server of its own on a free port, without persistence, ended by its id.
 """
 import csv
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 
-COUNTS = {"closed": 30000, "pipelined": 1500000, "many": 30000}
+COUNTS = {"closed": 30000, "pipelined": 1500000, "many": 30000, "many-8": 30000}
 
 
 def start():
@@ -43,12 +44,14 @@ def figure(name, value, unit):
 
 def main():
     case = sys.argv[1]
+    name = sys.argv[2] if len(sys.argv) > 2 else case
     if not shutil.which("redis-server") or not shutil.which("redis-benchmark"):
         print("peer_redis: skipped, redis-server is not installed", file=sys.stderr)
         return 0
     value = "x" * 64
     words = {"closed": ["lpush", "q", value], "pipelined": ["-P", "128", "lpush", "q", value],
-             "many": ["-P", "8", "lpush", "q"] + [value] * 100}[case]
+             "many": ["-P", "1", "lpush", "q"] + [value] * 100,
+             "many-8": ["-P", "8", "lpush", "q"] + [value] * 100}[case]
     server, port = start()
     try:
         done = subprocess.run(
@@ -59,10 +62,10 @@ def main():
         server.kill()
         server.wait()
     row = list(csv.reader(io.StringIO(done.stdout)))[-1]
-    figure(case, float(row[1]) * (100 if case == "many" else 1), "1/s")
+    figure(name, float(row[1]) * (100 if case.startswith("many") else 1), "1/s")
     if case == "closed":
-        figure("closed-p50", float(row[4]) * 1e3, "us")
-        figure("closed-p99", float(row[6]) * 1e3, "us")
+        figure(name + "-p50", float(row[4]) * 1e3, "us")
+        figure(name + "-p99", float(row[6]) * 1e3, "us")
     return 0
 
 

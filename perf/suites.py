@@ -34,8 +34,13 @@ def load(case, *more):
     return ["client_load", case, "--spawn", PROGRAM, SAMPLES, *map(str, more)]
 
 
-def redis_benchmark(case):
-    return [here("peer_redis.py"), case]
+def kept(name, case, *more):
+    """The same, and nothing runs: what a list in redis does."""
+    return ["client_load", case, "--keep", PROGRAM, SAMPLES, "--name", name, *map(str, more)]
+
+
+def redis_benchmark(case, name=None):
+    return [here("peer_redis.py"), case, name or case]
 
 
 def old_python():
@@ -142,6 +147,11 @@ SUITES = {
             [load("pipelined"), redis_benchmark("pipelined")],
             [load("many"), redis_benchmark("many")],
             [load("closed"), redis_benchmark("closed")],
+            [kept("kept-pipelined", "pipelined"), redis_benchmark("pipelined", "kept-pipelined")],
+            [kept("kept-batched", "many"), redis_benchmark("many", "kept-batched")],
+            [kept("kept-800", "batched", "--in-flight", 800),
+             redis_benchmark("many-8", "kept-800")],
+            [kept("kept-closed", "closed"), redis_benchmark("closed", "kept-closed")],
             [load("spread")],
             [load("call"), old_python(), hiredis("closed"),
              *wires("call", "closed-loop", but=("redis",))],

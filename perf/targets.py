@@ -27,9 +27,13 @@ class Goal:
 
 
 GOALS = [
-    Goal("A1", "submit, one connection, one in flight", "wire", "submit-closed", 1, 1.4, (REDIS,)),
-    Goal("A2", "submit, pipelined", "wire", "submit-pipelined", 1, 3, (REDIS,)),
-    Goal("A2", "submit, 100 at once", "wire", "submit-batched", 1.5, 3, (REDIS,)),
+    Goal("A1", "submit, one connection, one in flight", "wire", "kept-closed", 1, 1.4, (REDIS,)),
+    Goal("A1", "the same, and run meanwhile", "wire", "submit-closed", 1, 1.4, (REDIS,)),
+    Goal("A2", "submit, pipelined", "wire", "kept-pipelined", 1, 3, (REDIS,)),
+    Goal("A2", "the same, and run meanwhile", "wire", "submit-pipelined", 1, 3, (REDIS,)),
+    Goal("A2", "submit, 100 at once", "wire", "kept-batched", 1.5, 3, (REDIS,)),
+    Goal("A2", "the same, and run meanwhile", "wire", "submit-batched", 1.5, 3, (REDIS,)),
+    Goal("A2", "submit, 800 in flight", "wire", "kept-800", 1.5, 3, (REDIS,)),
     Goal("A4", "submit, 8 connections x 128", "wire", "submit-8x128", 2, 3, (REDIS,)),
     Goal("B1", "end to end in the control plane", "e2e", "throughput-local", 4, 4.5, (GEARMAND,)),
     Goal("B1", "the same", "e2e", "throughput-local", 10, 11, (REDIS,)),
