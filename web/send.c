@@ -8,6 +8,8 @@
 
 #include <h2o.h>
 
+#include "web/compress.h"
+
 enum { HEADERS_ENOUGH = 16 };
 
 /* --- reading --- */
@@ -78,7 +80,7 @@ void fw_web_read_request(h2o_req_t *req, fw_web_request *out)
         .idempotency_key = named_header(req, "idempotency-key"),
         .prefer = named_header(req, "prefer"),
         .last_event_id = named_header(req, "last-event-id"),
-        .takes_gzip = (h2o_get_compressible_types(&req->headers) & H2O_COMPRESSIBLE_GZIP) != 0,
+        .takes_gzip = fw_web_takes_gzip(header_of(req, H2O_TOKEN_ACCEPT_ENCODING)),
         .who = "anybody",
     };
     if (req->query_at != SIZE_MAX && req->query_at < path.len) {
@@ -182,12 +184,32 @@ static void send_body(h2o_req_t *req, const fw_web_answer *answer)
         h2o_send(req, &vector, 1, H2O_SEND_STATE_FINAL);
 }
 
+/* Bodies that were made for this answer; files have their forms, see web/assets.c. */
+static void compress(h2o_req_t *req, fw_web_answer *answer)
+{
+    fw_buffer smaller = {0};
+    fw_span body = {answer->body.data, answer->body.len};
+    if (answer->take || answer->etag || !fw_web_is_compressible(answer->content_type, body.len))
+        return;
+    FIXED(req, "vary", "accept-encoding");
+    if (!fw_web_takes_gzip(header_of(req, H2O_TOKEN_ACCEPT_ENCODING)))
+        return;
+    if (!fw_web_compress(&smaller, body)) {
+        fw_buffer_fini(&smaller);
+        return;
+    }
+    FIXED(req, "content-encoding", "gzip");
+    fw_buffer_fini(&answer->body);
+    answer->body = smaller;
+}
+
 void fw_web_send(h2o_req_t *req, fw_web_answer *answer)
 {
     req->res.status = answer->status;
     req->res.reason = fw_web_reason(answer->status);
     req->compress_hint = H2O_COMPRESS_HINT_DISABLE;
     add_headers(req, answer);
+    compress(req, answer);
     if (answer->take)
         answer->take(answer->taker, req);
     else

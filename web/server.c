@@ -22,6 +22,7 @@
 #include "base/rcu.h"
 #include "web/accept.h"
 #include "web/assets.h"
+#include "web/compress.h"
 #include "web/events.h"
 #include "web/later.h"
 #include "web/listen.h"
@@ -167,6 +168,7 @@ static void *run_web(void *argument)
         fw_rcu_flush();
     }
     tear_down(web);
+    fw_web_compress_leave();
     return NULL;
 }
 
