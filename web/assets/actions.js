@@ -32,11 +32,12 @@ function copyable(what, text) {
 // A modal dialog. build(close) => its content; the promise has what close was called with.
 export function dialog(title, build) {
   return new Promise((resolve) => {
-    const before = document.activeElement;
+    const before = document.activeElement, row = before?.closest("tr");
     const close = (value) => {
       box.close();
       box.remove();
       if (before?.isConnected) before.focus();
+      else if (row?.isConnected) row.focus(); // its button has changed meanwhile
       resolve(value);
     };
     const heading = h("h2", {id: "dialog-title"}, title);

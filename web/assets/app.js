@@ -95,15 +95,19 @@ function help() {
       "Close"))]);
 }
 
-let afterG = 0;
+// g waits for the next key, however long: who types slowly types too. Listens before the view does,
+// whose letters may be the same.
+let afterG = false;
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
     return;
   }
-  if (event.target.closest("input, select, textarea")) return;
+  if (event.target.closest("input:not([type=checkbox]), select")) return;
   const to = VIEWS.find(([, , letter]) => letter === event.key);
-  if (event.timeStamp - afterG < 1500 && to) location.hash = "#/" + to[0];
-  else if (event.key === "?") help();
+  if (afterG && to) {
+    location.hash = "#/" + to[0];
+    event.stopPropagation();
+  } else if (event.key === "?") help();
   else if (event.key === "T") toggleTheme();
   else if (event.key === "/") {
     event.preventDefault();
@@ -111,13 +115,13 @@ function onKey(event) {
     show();
     byId("search").focus();
   }
-  afterG = event.key === "g" ? event.timeStamp : 0;
+  afterG = event.key === "g";
 }
 
 byId("nav").append(...VIEWS.map(([path, view]) => h("a", {href: "#/" + path}, view.title)));
 byId("theme").addEventListener("click", toggleTheme);
 byId("help").addEventListener("click", help);
-document.addEventListener("keydown", onKey);
+document.addEventListener("keydown", onKey, true);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("main").focus();

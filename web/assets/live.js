@@ -16,7 +16,7 @@ export const live = {
 
 const listeners = new Map(); // what -> functions
 
-// what: "stats", "state", "task" (any event of a task) or "worker". => a function that ends it.
+// what: "stats" or "state". => a function that ends it.
 export function on(what, tell) {
   if (!listeners.has(what)) listeners.set(what, new Set());
   listeners.get(what).add(tell);
@@ -119,7 +119,6 @@ export async function start() {
   listen((event, data) => {
     if (event === "stats") takeStats(data);
     else if (event === "gap") loadHistory().catch(() => {});
-    else tell(event.split(".")[0], {event, ...data});
   }, (state) => {
     if (state === "live" && live.state !== "connecting") loadHistory().catch(() => {});
     setState(state);

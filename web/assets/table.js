@@ -1,9 +1,10 @@
-// A table whose rows stay: a row that did not change is not touched, so that focus, selection and
-// the reader's place in it stay too. Arrow keys and j, k move between rows; a row's buttons are
-// reached by Tab, or by their letters.
+// A table whose rows stay: what did not change is not touched, so that focus, selection and the
+// reader's place in it stay too, and what is being pressed is still there when it is let go. Arrow
+// keys and j, k move between rows; a row's buttons are reached by Tab, or by their letters.
 import {columnHead, h} from "./dom.js";
 
-// columns: [{title, cell: (row) => text or node, kind, fixed}]; fixed: made once for each row.
+// columns: [{title, cell: (row, now) => text or node, kind, ages}]; now() has the row as it is when
+// it is called, for what is pressed later; ages: changes by itself, without the row.
 export function table({label, columns, key, open, empty = "Nothing here.", selection}) {
   const body = h("tbody");
   const all = selection && h("input", {type: "checkbox", "aria-label": "Select all shown",
@@ -17,20 +18,26 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
   const note = h("p.empty", {hidden: true}, empty);
   const element = h("div.table-box", {tabIndex: 0, role: "group", "aria-label": label},
     h("table.rows", null, h("thead", null, head), body), note);
-  const rows = new Map(); // key -> {tr, cells, texts, row, tick}
+  const rows = new Map(); // key -> {tr, cells, text, row, tick}
   let current = null;
+
+  // The one row that Tab stops at.
+  function mark(tr) {
+    if (current) current.tabIndex = -1;
+    current = tr;
+    if (tr) tr.tabIndex = 0;
+  }
 
   function focusRow(tr) {
     if (!tr) return;
-    if (current) current.tabIndex = -1;
-    current = tr;
-    tr.tabIndex = 0;
+    mark(tr);
     tr.focus();
   }
 
   function onKey(event, entry) {
-    const tr = entry.tr;
-    if (event.target !== tr || event.ctrlKey || event.metaKey || event.altKey) return;
+    const tr = entry.tr, inside = event.target !== tr;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (inside && (!event.target.closest("button, a") || /^( |Enter)$/.test(event.key))) return;
     if (event.key === "ArrowDown" || event.key === "j") focusRow(tr.nextElementSibling);
     else if (event.key === "ArrowUp" || event.key === "k") focusRow(tr.previousElementSibling);
     else if (event.key === "Home") focusRow(body.firstElementChild);
@@ -47,7 +54,7 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
   }
 
   function make(id, row) {
-    const entry = {row, texts: []};
+    const entry = {row};
     entry.cells = columns.map((column) => h("td", {className: column.kind ?? "",
       "data-title": column.title}));
     entry.tick = selection && h("input", {type: "checkbox", "aria-label": "Select " + id,
@@ -57,7 +64,7 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
         selection.changed();
       }});
     entry.tr = h("tr", {tabIndex: -1, className: open ? "opens" : "",
-      onkeydown: (event) => onKey(event, entry), onfocus: () => { current = entry.tr; },
+      onkeydown: (event) => onKey(event, entry), onfocus: () => mark(entry.tr),
       onclick: (event) => {
         if (open && !event.target.closest("button, input, a, select")) open(entry.row);
       }}, selection && h("td.tick", null, entry.tick), entry.cells);
@@ -68,16 +75,15 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
     const text = JSON.stringify(row);
     entry.row = row;
     columns.forEach((column, i) => {
-      if (column.fixed ? entry.texts[i] !== undefined : entry.texts[i] === text && !column.ages) {
-        return;
-      }
-      const content = column.cell(row, () => entry.row);
-      if (content instanceof Node) entry.cells[i].replaceChildren(content);
-      else if (entry.cells[i].textContent !== String(content ?? "")) {
-        entry.cells[i].textContent = content ?? "";
-      }
-      entry.texts[i] = text;
+      if (entry.text === text && !column.ages) return;
+      const content = column.cell(row, () => entry.row) ?? "", cell = entry.cells[i];
+      if (content instanceof Node ? cell.firstChild?.isEqualNode(content)
+        : cell.textContent === String(content)) return;
+      const focused = cell.contains(document.activeElement);
+      cell.replaceChildren(content);
+      if (focused) focusRow(entry.tr);
     });
+    entry.text = text;
   }
 
   function paint() {
@@ -90,9 +96,10 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
     element,
     set(list) {
       const wanted = new Set(list.map(key));
+      let lost = -1; // the place of the row that goes and has the focus
       for (const [id, entry] of rows) {
         if (wanted.has(id)) continue;
-        if (entry.tr.contains(document.activeElement)) element.focus();
+        if (entry.tr.contains(document.activeElement)) lost = [...body.children].indexOf(entry.tr);
         entry.tr.remove();
         rows.delete(id);
       }
@@ -105,10 +112,8 @@ export function table({label, columns, key, open, empty = "Nothing here.", selec
         if (entry.tr === at) at = at.nextElementSibling;
         else body.insertBefore(entry.tr, at);
       }
-      if (!current?.isConnected) {
-        current = body.firstElementChild;
-        if (current) current.tabIndex = 0;
-      }
+      if (!current?.isConnected) mark(body.firstElementChild);
+      if (lost >= 0) focusRow(body.children[Math.min(lost, list.length - 1)] ?? element);
       note.hidden = list.length > 0;
       paint();
     },

@@ -3,7 +3,7 @@ import {actionButton} from "./actions.js";
 import {ask, enc} from "./api.js";
 import {badge, field, h, panel} from "./dom.js";
 import {age, count, duration, quote} from "./format.js";
-import {live, on} from "./live.js";
+import {live} from "./live.js";
 import {table} from "./table.js";
 
 export const title = "Queues";
@@ -88,8 +88,8 @@ export function mount(root) {
       {title: "Running", kind: "number", cell: (row) => count(row.running)},
       {title: "Waiting", kind: "number", cell: (row) => count(row.waiting)},
       {title: "State", kind: "wide", cell: (row) => (row.paused ? badge(pauseText(row)) : "")},
-      {title: "", kind: "actions", cell: (row) => h("span", null,
-        actionButton("Change", () => limitAction(row), {key: "e", after: load}), " ",
+      {title: "", kind: "actions", cell: (row, now) => h("span", null,
+        actionButton("Change", () => limitAction(now()), {key: "e", after: load}), " ",
         toggle(row, row.task, "/api/v1/limits/" + enc(row.task), "--task " + quote(row.task),
           load))},
     ]});
@@ -125,10 +125,8 @@ export function mount(root) {
   ask("/api/registered-tasks").then(({tasks}) =>
     names.replaceChildren(...tasks.map((t) => h("option", {value: t.name})))).catch(() => {});
   load();
-  const off = on("stats", () => queues.paint());
   return () => {
     closed = true;
     clearTimeout(timer);
-    off();
   };
 }

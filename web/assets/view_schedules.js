@@ -73,11 +73,11 @@ function runs(schedule) {
 export function mount(root) {
   let closed = false, timer = null, opened = null;
   const below = h("div");
-  const actions = (s) => h("span.many", null,
-    actionButton("Run now", () => trigger(s), {key: "r", after: load}),
-    s.state === "paused" ? actionButton("Resume", () => resume(s), {key: "p", after: load})
+  const actions = (s, now) => h("span.many", null,
+    actionButton("Run now", () => trigger(now()), {key: "r", after: load}),
+    s.state === "paused" ? actionButton("Resume", () => resume(now()), {key: "p", after: load})
       : actionButton("Pause", () => pause(s), {key: "p", after: load}),
-    actionButton("Backfill…", () => backfill(s), {key: "b", after: load}),
+    actionButton("Backfill…", () => backfill(now()), {key: "b", after: load}),
     actionButton("Remove", () => remove(s), {danger: true, after: load}));
   const list = table({label: "Schedules", key: (s) => s.name, open: showRuns,
     empty: "No schedule. Modules bring theirs; fastworker schedule put, or PUT " +

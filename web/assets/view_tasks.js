@@ -4,7 +4,6 @@ import {act, actionButton, toast} from "./actions.js";
 import {ask, enc} from "./api.js";
 import {badge, h, select, setText} from "./dom.js";
 import {clock, count, duration, PRIORITIES, quote, unix} from "./format.js";
-import {on} from "./live.js";
 import {table} from "./table.js";
 
 const PAGE = 100, BULK = 500;
@@ -103,10 +102,11 @@ export function mount(root, {params}) {
         ? duration(unix(t.completed_at) - unix(t.started_at)) : "–")},
       {title: "Result or error", kind: "wide", cell: (t) => h("span.clip", null,
         (t.error ?? (t.status === "success" ? JSON.stringify(t.result) : "")).slice(0, 200))},
-      {title: "", kind: "actions", cell: (t) => (isOver(t)
+      {title: "", kind: "actions", cell: (t, now) => (isOver(t)
         ? (t.status === "failure" ? actionButton("Retry", () => retryAction(t),
           {key: "r", after: load}) : "")
-        : actionButton("Cancel", () => cancelAction(t), {key: "c", danger: true, after: load}))},
+        : actionButton("Cancel", () => cancelAction(now()),
+          {key: "c", danger: true, after: load}))},
     ],
   });
 
@@ -237,13 +237,8 @@ export function mount(root, {params}) {
   ask("/api/registered-tasks").then(({tasks}) =>
     names.replaceChildren(...tasks.map((t) => h("option", {value: t.name})))).catch(() => {});
   load();
-  const off = on("task", () => {
-    clearTimeout(timer);
-    if (cursors.length === 1) timer = setTimeout(loadWhenSeen, 250);
-  });
   return () => {
     closed = true;
     clearTimeout(timer);
-    off();
   };
 }

@@ -3,7 +3,6 @@ import {actionButton} from "./actions.js";
 import {ask, enc} from "./api.js";
 import {badge, h, panel} from "./dom.js";
 import {count, duration, quote} from "./format.js";
-import {on} from "./live.js";
 import {table} from "./table.js";
 
 export const title = "Workers";
@@ -67,10 +66,8 @@ export function mount(root) {
   root.append(h("div.view-head", null, h("h1", null, title)), problem,
     panel("Subworkers", {id: "subworkers"}, list.element));
   refresh();
-  const off = on("worker", refresh);
   return () => {
     closed = true;
     clearTimeout(timer);
-    off();
   };
 }

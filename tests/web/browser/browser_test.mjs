@@ -16,7 +16,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.stop();
-  plane?.stop();
+  Plane.stopAll();
 });
 
 const line = (task, args, more = {}) => JSON.stringify({task, args, ...more});
@@ -28,6 +28,38 @@ const textOf = (page, selector, pattern) => until(async () => {
 }, `${selector} is ${pattern}`);
 
 const row = (page, id) => page.locator("tr", {hasText: id});
+
+// Nothing behind a dialog takes a key or the focus, and it goes when the answer has come: what it
+// does may be seen elsewhere before.
+const noDialog = (page) => page.locator("dialog").first().waitFor({state: "detached"});
+
+// Presses the button of the dialog, and waits until it is gone.
+async function confirm(page, name) {
+  await page.getByRole("dialog").getByRole("button", {name}).click();
+  await noDialog(page);
+}
+
+// The same with Enter, once the dialog listens.
+async function enter(page) {
+  await page.locator("dialog[open] [data-first]:focus").press("Enter");
+  await noDialog(page);
+}
+
+// Goes to a row and presses a key there.
+async function press(page, at, key) {
+  await noDialog(page);
+  await at.press(key);
+}
+
+const toast = (page, pattern) => until(() => page.evaluate((source) =>
+  window.toasts.some((text) => new RegExp(source).test(text)), pattern.source), `toast ${pattern}`);
+
+// The view has what it asked for, and figures come.
+async function filled(page) {
+  await textOf(page, "#state", /^live$/);
+  await page.locator("main h1").waitFor();
+  await page.locator("main").locator("tbody tr, .empty:not([hidden]), #task").first().waitFor();
+}
 
 async function close(page) {
   assert.deepEqual(page.wrong, []);
@@ -57,8 +89,8 @@ test("numbers move while a client submits", async () => {
   const first = await textOf(page, "#rate ~ .more", /^[1-9]/);
   await until(async () => await page.locator("#rate ~ .more").first().textContent() !== first,
     "the total grows");
-  stop();
-  assert.equal(await page.locator(".uplot canvas").count(), 3);
+  await stop();
+  await until(async () => await page.locator(".uplot canvas").count() === 3, "charts are drawn");
   await page.keyboard.press("g");
   await page.keyboard.press("t");
   await page.waitForFunction(() => document.querySelectorAll("tbody tr").length >= 50);
@@ -72,9 +104,9 @@ test("a task is cancelled by click", async () => {
   const dialog = page.getByRole("dialog");
   assert.match(await dialog.textContent(), /curl -X DELETE .*\/api\/v1\/tasks\/by-click/);
   assert.match(await dialog.textContent(), /fastworker cancel --task-id by-click/);
-  await dialog.getByRole("button", {name: "Cancel it"}).click();
+  await confirm(page, "Cancel it");
   await until(async () => await plane.state("by-click") === "cancelled", "it is cancelled");
-  await textOf(page, "#toasts", /Cancelled by-click/);
+  await toast(page, /Cancelled by-click/);
   await close(page);
 });
 
@@ -89,11 +121,8 @@ test("a task is found, opened and cancelled by keyboard", async () => {
   await textOf(page, "#task .badge", /^running$/);
   await page.keyboard.press("g");
   await page.keyboard.press("t");
-  await row(page, "by-key").waitFor();
-  await row(page, "by-key").focus();
-  await page.keyboard.press("c");
-  await page.locator("dialog[open] [data-first]:focus").waitFor();
-  await page.keyboard.press("Enter");
+  await press(page, row(page, "by-key"), "c");
+  await enter(page);
   await until(async () => await plane.state("by-key") === "cancelled", "it is cancelled");
   await close(page);
 });
@@ -114,12 +143,10 @@ test("dead tasks are retried by click, by keyboard, and by filter", async () => 
   const before = await attempt("dead-1"); // runs are counted on, and all three have had as many
   const retried = async (id) => until(async () => await attempt(id) > before, id + " runs again");
   await row(page, "dead-1").getByRole("button", {name: "Retry"}).click();
-  await page.getByRole("button", {name: "Run again"}).click();
+  await confirm(page, "Run again");
   await retried("dead-1");
-  await row(page, "dead-2").focus();
-  await page.keyboard.press("r");
-  await page.locator("dialog[open] [data-first]:focus").waitFor();
-  await page.keyboard.press("Enter");
+  await press(page, row(page, "dead-2"), "r");
+  await enter(page);
   await retried("dead-2");
   for (const id of ["dead-1", "dead-2"]) {
     await until(async () => (await plane.api("/api/v1/dead")).tasks.some((t) => t.task_id === id),
@@ -129,7 +156,7 @@ test("dead tasks are retried by click, by keyboard, and by filter", async () => 
   await page.keyboard.press("Enter");
   await page.getByRole("button", {name: "Forget by filter…"}).click();
   await textOf(page, "dialog .preview", /^3 tasks fit now$/);
-  await page.getByRole("button", {name: "Forget all of them"}).click();
+  await confirm(page, "Forget all of them");
   await until(async () => (await plane.api("/api/v1/dead")).total === 0, "they are forgotten");
   await close(page);
 });
@@ -138,18 +165,17 @@ test("selected tasks, and all that a filter has, are cancelled", async () => {
   const ids = Array.from({length: 30}, (_, i) => "many-" + i);
   await plane.submit(ids.map((id) => line("sleep", [1], {id, countdown: 900, priority: "low"})));
   const page = await browser.open(plane, "#/tasks?status=scheduled&priority=low");
-  await row(page, "many-29").focus();
-  await page.keyboard.press("x");
+  await press(page, row(page, "many-29"), "x");
   await row(page, "many-28").getByRole("checkbox").check();
   await textOf(page, ".bulk", /^2 selected/);
   await page.getByRole("button", {name: "Cancel selected"}).click();
-  await page.getByRole("button", {name: "Cancel them"}).click();
+  await confirm(page, "Cancel them");
   await until(async () => await plane.state("many-28") === "cancelled" &&
     await plane.state("many-29") === "cancelled", "the selected ones are cancelled");
   await textOf(page, "#total", /^28 tasks/);
   await page.getByRole("button", {name: "Cancel by filter…"}).click();
   await textOf(page, "dialog .preview", /^28 tasks fit now$/);
-  await page.getByRole("button", {name: "Cancel all of them"}).click();
+  await confirm(page, "Cancel all of them");
   await textOf(page, "#total", /^0 tasks/);
   await close(page);
 });
@@ -161,15 +187,14 @@ test("a priority is paused by click and goes on by keyboard", async () => {
   await page.getByLabel("For how long").fill("10m");
   assert.match(await page.getByRole("dialog").textContent(),
     /fastworker pause --priority low --for 10m/);
-  await page.keyboard.press("Enter");
+  await page.getByLabel("For how long").press("Enter");
+  await noDialog(page);
   await until(async () => (await plane.api("/api/v1/queues")).queues[3].paused, "low is paused");
   await low.getByRole("button", {name: "Resume"}).waitFor();
   await plane.submit([line("add", [1, 2], {id: "held", priority: "low"})]);
-  assert.equal(await plane.state("held"), "queued");
-  await low.focus();
-  await page.keyboard.press("r");
-  await page.locator("dialog[open] [data-first]:focus").waitFor();
-  await page.keyboard.press("Enter");
+  await until(async () => await plane.state("held") === "queued", "it waits");
+  await press(page, low, "r");
+  await enter(page);
   await until(async () => await plane.state("held") === "success", "it goes on");
   await close(page);
 });
@@ -180,15 +205,13 @@ test("workers are drained by click and by keyboard", async () => {
   const state = async (id) => (await plane.api("/api/v1/workers")).workers
     .find((w) => w.id === id)?.state;
   await row(page, "sw1").getByRole("button", {name: "Drain"}).click();
-  await page.getByRole("dialog").getByRole("button", {name: "Drain"}).click();
+  await confirm(page, "Drain");
   await until(async () => await state("sw1") === "draining", "sw1 drains");
-  await row(page, "sw2").focus();
-  await page.keyboard.press("c");
-  await page.locator("dialog[open] [data-first]:focus").waitFor();
-  await page.keyboard.press("Enter");
+  await press(page, row(page, "sw2"), "c");
+  await enter(page);
   await until(async () => await state("sw2") === "draining", "sw2 drains");
   await row(page, "sw1").getByRole("button", {name: "Resume"}).click();
-  await page.getByRole("dialog").getByRole("button", {name: "Resume"}).click();
+  await confirm(page, "Resume");
   await until(async () => await state("sw1") === "active", "sw1 goes on");
   await close(page);
 });
@@ -197,15 +220,12 @@ test("schedules run now, are paused, and show their runs", async () => {
   await plane.run("schedule", "put", "nightly", "0 3 * * *", "add", "1", "2");
   const page = await browser.open(plane, "#/schedules");
   await row(page, "nightly").getByRole("button", {name: "Run now"}).click();
-  await page.getByRole("button", {name: "Run it now"}).click();
-  await textOf(page, "#toasts", /nightly: started/);
-  await row(page, "nightly").focus();
-  await page.keyboard.press("Enter");
+  await confirm(page, "Run it now");
+  await toast(page, /nightly: started/);
+  await press(page, row(page, "nightly"), "Enter");
   await textOf(page, "#runs tbody", /trigger/);
-  await row(page, "nightly").first().focus();
-  await page.keyboard.press("p");
-  await page.locator("dialog[open] [data-first]:focus").waitFor();
-  await page.keyboard.press("Enter");
+  await press(page, row(page, "nightly").first(), "p");
+  await enter(page);
   await until(async () => (await plane.api("/api/v1/schedules/nightly")).state === "paused",
     "it is paused");
   await close(page);
@@ -230,11 +250,13 @@ test("the key is asked for, and kept in this tab only", async () => {
   const page = await browser.open(closed, "#/tasks");
   await row(page, "locked").getByRole("button", {name: "Cancel"}).click();
   await page.getByRole("button", {name: "Cancel it"}).click();
-  await page.getByLabel("Key", {exact: true}).fill("wrong");
-  await page.keyboard.press("Enter");
+  const key = page.getByLabel("Key", {exact: true});
+  await key.fill("wrong");
+  await key.press("Enter");
   await page.getByText("This key does not allow it").waitFor();
-  await page.getByLabel("Key", {exact: true}).fill("open sesame");
-  await page.keyboard.press("Enter");
+  await key.fill("open sesame");
+  await key.press("Enter");
+  await noDialog(page);
   await until(async () => await closed.state("locked") === "cancelled", "it is cancelled");
   assert.equal(await page.evaluate(() => JSON.stringify(localStorage)), "{}");
   assert.equal(await page.evaluate(() => document.cookie), "");
@@ -244,13 +266,15 @@ test("the key is asked for, and kept in this tab only", async () => {
 });
 
 test("the connection comes back by itself", async () => {
-  const page = await browser.open(plane);
+  const own = await Plane.start(["--threads", "1"]);
+  const page = await browser.open(own);
   await textOf(page, "#state", /^live$/);
-  await browser.context.setOffline(true);
-  await textOf(page, "#state", /^(no answer|live)$/);
-  await browser.context.setOffline(false);
+  await own.fall();
+  await textOf(page, "#state", /^no answer$/);
+  await own.begin();
   await textOf(page, "#state", /^live$/);
   await page.close();
+  own.stop();
 });
 
 test("nothing that axe finds, in any view, theme or width", async () => {
@@ -263,8 +287,7 @@ test("nothing that axe finds, in any view, theme or width", async () => {
     ["light", 375, few]]) {
     for (const view of some) {
       const page = await browser.open(plane, view, {theme, width});
-      await textOf(page, "#state", /^live$/);
-      await page.locator("main h1").waitFor();
+      await filled(page);
       found.push(...(await axe(page)).map((text) => `${view} ${theme} ${width}: ${text}`));
       await close(page);
     }
@@ -275,7 +298,7 @@ test("nothing that axe finds, in any view, theme or width", async () => {
   found.push(...await axe(page));
   assert.deepEqual(found, []);
   await page.keyboard.press("Escape");
-  await page.getByRole("dialog").waitFor({state: "detached"});
+  await noDialog(page);
   await close(page);
   await plane.api("/api/v1/tasks/axe-running", "DELETE");
 });
@@ -283,7 +306,7 @@ test("nothing that axe finds, in any view, theme or width", async () => {
 test("nothing is wider than a narrow screen", async () => {
   for (const view of VIEWS) {
     const page = await browser.open(plane, view, {width: 375, height: 800});
-    await textOf(page, "#state", /^live$/);
+    await filled(page);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(wide <= 375, `${view}: ${wide}`);
     await close(page);
@@ -316,7 +339,7 @@ testOf("pictures", {skip: !process.env.FW_SCREENSHOTS, timeout: 6 * LONG}, async
     await page.screenshot({path: `${process.env.FW_SCREENSHOTS}/dashboard-${name}.png`});
     await page.close();
   }
-  stop();
+  await stop();
   busy.stop();
 });
 

@@ -14,6 +14,7 @@ const PROGRAM = process.env.FASTWORKER_BIN, SAMPLES = process.env.FW_SAMPLES;
 export const LONG = 1000 * Number(process.env.FW_PATIENCE ?? 30);
 
 const blocks = process.env.FW_PORTS.split(" ").map(Number);
+const planes = [];
 
 // Looks at a condition until it is true, and gives what it gave.
 export async function until(condition, what) {
@@ -34,14 +35,29 @@ export class Plane {
     plane.env = {...process.env, FASTWORKER_CONTROL_PLANE_ADDRESS: plane.base};
     plane.children = [];
     plane.said = "";
-    plane.child = plane.spawn(["control-plane", "--base-address", plane.base,
+    plane.words = ["control-plane", "--base-address", plane.base,
       "--discovery-address", `tcp://127.0.0.1:${first}`, "--gui-port", String(first + 10),
-      "--task-modules", SAMPLES, ...flags], {...process.env, ...env});
-    await until(() => {
-      if (plane.child.exitCode !== null) throw new Error(plane.said);
-      return fetch(plane.url + "/readyz").then((answer) => answer.ok, () => false);
-    }, "the control plane is ready");
+      "--task-modules", SAMPLES, ...flags];
+    plane.settings = {...process.env, ...env};
+    planes.push(plane);
+    await plane.begin();
     return plane;
+  }
+
+  // Starts the control plane, also again, at the same addresses.
+  async begin() {
+    this.child = this.spawn(this.words, this.settings);
+    await until(() => {
+      if (this.child.exitCode !== null) throw new Error(this.said);
+      return fetch(this.url + "/readyz").then((answer) => answer.ok, () => false);
+    }, "the control plane is ready");
+  }
+
+  // Ends it at once, and gives back when it is gone.
+  async fall() {
+    const gone = new Promise((ended) => this.child.once("close", ended));
+    this.child.kill("SIGKILL");
+    await gone;
   }
 
   spawn(words, env = this.env) {
@@ -64,12 +80,18 @@ export class Plane {
     return out;
   }
 
-  // A real client that goes on submitting until it is stopped.
+  // A real client that goes on submitting. => a function that stops it, and waits until all that it
+  // was given has been submitted.
   stream(line) {
     const child = this.spawn(["submit", "--stdin", "--json", "--non-blocking"]);
+    const ended = new Promise((end) => child.once("close", end));
     let n = 0;
     const timer = setInterval(() => child.stdin.write(line(n++) + "\n"), 5);
-    return () => { clearInterval(timer); child.stdin.end(); };
+    return () => {
+      clearInterval(timer);
+      child.stdin.end();
+      return ended;
+    };
   }
 
   // Many lines at once, to the end.
@@ -96,6 +118,11 @@ export class Plane {
   stop() {
     for (const child of this.children) if (child.exitCode === null) child.kill("SIGKILL");
   }
+
+  // Those too that a test which failed has left.
+  static stopAll() {
+    for (const plane of planes) plane.stop();
+  }
 }
 
 export class Browser {
@@ -111,7 +138,8 @@ export class Browser {
     return browser;
   }
 
-  // A page at a view; what goes wrong in it is kept in page.wrong.
+  // A page at a view; what goes wrong in it is kept in page.wrong, and all that its toasts have said
+  // in window.toasts, because they go.
   async open(plane, view = "", {width = 1280, height = 900, theme = "light"} = {}) {
     const page = await this.context.newPage();
     page.wrong = [];
@@ -124,6 +152,12 @@ export class Browser {
     page.on("pageerror", (error) => page.wrong.push(error.stack));
     page.on("request", (request) => {
       if (!request.url().startsWith("data:")) page.hosts.add(new URL(request.url()).origin);
+    });
+    await page.addInitScript(() => {
+      window.toasts = [];
+      new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach(
+        (node) => node.className === "toast" && window.toasts.push(node.textContent))))
+        .observe(document, {childList: true, subtree: true});
     });
     await page.setViewportSize({width, height});
     await page.emulateMedia({colorScheme: theme});

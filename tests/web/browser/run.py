@@ -66,7 +66,7 @@ def main():
     cache = os.environ.get("FW_BROWSER_CACHE") or os.path.join(ROOT, "build", "browser")
     install(cache)
     os.environ.update(FASTWORKER_BIN=program, FW_SAMPLES=samples, FW_CHROMIUM=chromium,
-                      FW_BROWSER_CACHE=cache, FW_PORTS=reserve_ports(3))
+                      FW_BROWSER_CACHE=cache, FW_PORTS=reserve_ports(4))
     if len(sys.argv) > 3:
         os.environ["FW_PATTERN"] = sys.argv[3]
     os.execvp("node", ["node", os.path.join(HERE, "browser_test.mjs")])
