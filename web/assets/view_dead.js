@@ -2,8 +2,10 @@
 // filter has them.
 import {act, actionButton} from "./actions.js";
 import {ask, enc} from "./api.js";
+import {flagsOf} from "./by_filter.js";
 import {badge, h, select, setText} from "./dom.js";
 import {ago, count, PRIORITIES, quote} from "./format.js";
+import {poll} from "./poll.js";
 import {table} from "./table.js";
 
 export const title = "Dead set";
@@ -28,7 +30,7 @@ function changeFiltered(verb, filter) {
   return {title: word + " by filter", label: label + " all of them", danger: true,
     path: "/api/v1/dead:" + verb, body, text: "All that have: " +
       (body.all ? "anything" : Object.entries(body).map((pair) => pair.join(" ")).join("; ")),
-    cli: `fastworker ${line} ID...`,
+    cli: `fastworker ${line} ${flagsOf(body)}`,
     preview: async (request) => {
       const dry = await ask(request.path, {method: "POST", body: {...body, dry_run: true}});
       return `${count(dry.matched)} tasks fit now`;
@@ -38,7 +40,8 @@ function changeFiltered(verb, filter) {
 
 export function mount(root) {
   const filter = {name: "", error: "", priority: ""}, selected = new Set();
-  let closed = false, timer = null, cursors = [""], page = {};
+  const load = () => asked.again();
+  let cursors = [""], page = {};
   const total = h("p.note", {role: "status"}), problem = h("p.problem", {role: "alert"});
   const bulk = h("div.bulk");
   const list = table({label: "Dead tasks", key: (task) => task.task_id,
@@ -57,31 +60,14 @@ export function mount(root) {
         actionButton("Forget", () => change("purge", [t.task_id]), {danger: true, after: load}))},
     ]});
 
-  async function load() {
-    clearTimeout(timer);
-    const query = new URLSearchParams(Object.entries({...filter, cursor: cursors.at(-1),
-      limit: 100}).filter(([, value]) => value !== ""));
-    try {
-      page = await ask("/api/v1/dead?" + query);
-      if (closed) return;
-      list.set(page.tasks);
-      setText(total, `${count(page.total)} task${page.total === 1 ? "" : "s"}`);
-      back.disabled = cursors.length === 1;
-      forth.disabled = !page.next;
-      problem.textContent = "";
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    if (!closed) timer = setTimeout(tick, 3000);
-  }
-  function tick() {
-    const rests = document.hidden || document.querySelector("dialog[open]");
-    rests ? timer = setTimeout(tick, 1000) : load();
-  }
-
-  const back = h("button", {type: "button", onclick: () => { cursors.pop(); load(); }}, "← Newer");
+  const turn = (change) => {
+    change();
+    back.disabled = forth.disabled = true; // until the answer comes
+    load();
+  };
+  const back = h("button", {type: "button", onclick: () => turn(() => cursors.pop())}, "← Newer");
   const forth = h("button", {type: "button",
-    onclick: () => { cursors.push(page.next); load(); }}, "Older →");
+    onclick: () => turn(() => cursors.push(page.next))}, "Older →");
 
   function paintBulk() {
     const ids = [...selected];
@@ -113,9 +99,14 @@ export function mount(root) {
     h("section.panel", {"aria-label": "List of dead tasks"}, bulk, list.element,
       h("div.pager", null, back, forth)));
   paintBulk();
-  load();
-  return () => {
-    closed = true;
-    clearTimeout(timer);
-  };
+  const asked = poll(() => ask("/api/v1/dead?" + new URLSearchParams(
+    Object.entries({...filter, cursor: cursors.at(-1), limit: 100})
+      .filter(([, value]) => value !== ""))), (now) => {
+    page = now;
+    list.set(page.tasks);
+    setText(total, `${count(page.total)} task${page.total === 1 ? "" : "s"}`);
+    back.disabled = cursors.length === 1;
+    forth.disabled = !page.next;
+  }, {every: 3000, problem, rests: () => document.querySelector("dialog[open]")});
+  return asked.close;
 }

@@ -4,6 +4,7 @@ import {ask, enc} from "./api.js";
 import {badge, field, h, panel} from "./dom.js";
 import {age, count, duration, quote} from "./format.js";
 import {live} from "./live.js";
+import {poll} from "./poll.js";
 import {table} from "./table.js";
 
 export const title = "Queues";
@@ -64,7 +65,7 @@ function limitAction(row) {
 }
 
 export function mount(root) {
-  let closed = false, timer = null;
+  const load = () => asked.again();
   const queues = table({label: "Queues", key: (row) => row.priority, columns: [
     {title: "Priority", cell: (row) => badge(row.priority)},
     {title: "Waiting", kind: "number", cell: (row) => count(row.depth)},
@@ -96,26 +97,14 @@ export function mount(root) {
   const problem = h("p.problem", {role: "alert"}), everything = h("span"), names = h("datalist",
     {id: "limit-names"});
 
-  async function load() {
-    clearTimeout(timer);
-    try {
-      const [now, limited] = await Promise.all([ask("/api/v1/queues"), ask("/api/v1/limits")]);
-      if (closed) return;
+  const asked = poll(() => Promise.all([ask("/api/v1/queues"), ask("/api/v1/limits")]),
+    ([now, limited]) => {
       queues.set(now.queues);
       limits.set(limited.limits);
-      if (everything.dataset.paused !== String(now.paused)) {
-        everything.dataset.paused = now.paused;
-        everything.replaceChildren(toggle(now, "everything", "/api/v1/queues/all", "--all", load));
-      }
-      problem.textContent = "";
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    if (!closed) timer = setTimeout(tick, 3000);
-  }
-  function tick() {
-    document.hidden ? timer = setTimeout(tick, 1000) : load();
-  }
+      if (everything.dataset.paused === String(now.paused)) return;
+      everything.dataset.paused = now.paused;
+      everything.replaceChildren(toggle(now, "everything", "/api/v1/queues/all", "--all", load));
+    }, {every: 2000, problem});
 
   root.append(h("div.view-head", null, h("h1", null, title), h("div.tools", null,
     h("span.note", null, "All priorities: "), everything)), problem, names,
@@ -124,9 +113,5 @@ export function mount(root) {
     tools: actionButton("New limit…", () => limitAction(null), {after: load})}, limits.element));
   ask("/api/registered-tasks").then(({tasks}) =>
     names.replaceChildren(...tasks.map((t) => h("option", {value: t.name})))).catch(() => {});
-  load();
-  return () => {
-    closed = true;
-    clearTimeout(timer);
-  };
+  return asked.close;
 }

@@ -3,6 +3,7 @@ import {actionButton} from "./actions.js";
 import {ask, enc} from "./api.js";
 import {badge, field, h, panel} from "./dom.js";
 import {clock, count, duration, quote, until} from "./format.js";
+import {poll} from "./poll.js";
 import {table} from "./table.js";
 
 export const title = "Schedules";
@@ -71,7 +72,8 @@ function runs(schedule) {
 }
 
 export function mount(root) {
-  let closed = false, timer = null, opened = null;
+  const load = () => asked.again();
+  let closed = false, opened = null;
   const below = h("div");
   const actions = (s, now) => h("span.many", null,
     actionButton("Run now", () => trigger(now()), {key: "r", after: load}),
@@ -112,29 +114,16 @@ export function mount(root) {
     }
   }
 
-  async function load() {
-    clearTimeout(timer);
-    try {
-      const {schedules} = await ask("/api/v1/schedules");
-      if (closed) return;
-      list.set(schedules);
-      problem.textContent = "";
-      if (opened) await showRuns({name: opened});
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    if (!closed) timer = setTimeout(tick, 2000);
-  }
-  function tick() {
-    document.hidden ? timer = setTimeout(tick, 1000) : load();
-  }
+  const asked = poll(() => ask("/api/v1/schedules"), ({schedules}) => {
+    list.set(schedules);
+    if (opened) showRuns({name: opened});
+  }, {every: 2000, problem});
 
   root.append(h("div.view-head", null, h("h1", null, title)), problem,
     panel("By the clock", {id: "schedules", note: "a row opens its last runs"}, list.element),
     below);
-  load();
   return () => {
     closed = true;
-    clearTimeout(timer);
+    asked.close();
   };
 }

@@ -2,11 +2,13 @@
 // retried one by one, as selected, or as the filter has them.
 import {act, actionButton, toast} from "./actions.js";
 import {ask, enc} from "./api.js";
+import {cancelByFilter, retryByFilter} from "./by_filter.js";
 import {badge, h, select, setText} from "./dom.js";
 import {clock, count, duration, PRIORITIES, quote, unix} from "./format.js";
+import {poll} from "./poll.js";
 import {table} from "./table.js";
 
-const PAGE = 100, BULK = 500;
+const PAGE = 100;
 const STATES = ["pending", "queued", "scheduled", "assigned", "running", "retrying", "success",
   "failure", "cancelled"];
 const OVER = new Set(["success", "failure", "cancelled"]);
@@ -71,7 +73,8 @@ export function mount(root, {params}) {
   const filter = {status: params.get("status") ?? "", name: params.get("name") ?? "",
     priority: params.get("priority") ?? ""};
   const selected = new Set();
-  let cursors = [""], busy = false, closed = false, timer = null, page = {tasks: [], total: 0};
+  const load = () => asked.again();
+  let cursors = [""], page = {tasks: [], total: 0};
 
   const search = h("input", {id: "search", type: "search", name: "search", autocomplete: "off",
     placeholder: "Id, or name of a task", value: filter.name,
@@ -111,47 +114,34 @@ export function mount(root, {params}) {
   });
 
   // --- paging ---
-  const back = h("button", {type: "button", onclick: () => { cursors.pop(); load(); }}, "← Newer");
-  const forth = h("button", {type: "button", onclick: () => {
-    cursors.push(page.next);
+  const turn = (change) => {
+    change();
+    back.disabled = forth.disabled = true; // until the answer comes
     load();
-  }}, "Older →");
+  };
+  const back = h("button", {type: "button", onclick: () => turn(() => cursors.pop())}, "← Newer");
+  const forth = h("button", {type: "button",
+    onclick: () => turn(() => cursors.push(page.next))}, "Older →");
 
   const query = (more) => new URLSearchParams(Object.entries({...filter, ...more})
     .filter(([, value]) => value !== "" && value !== undefined)).toString();
 
-  async function load() {
-    clearTimeout(timer);
-    if (busy || closed) return;
-    busy = true;
-    try {
-      page = await ask("/api/v1/tasks?" + query({limit: PAGE, cursor: cursors.at(-1)}));
-      problem.textContent = "";
-      list.set(page.tasks);
-      setText(total, `${count(page.total)} task${page.total === 1 ? "" : "s"}` +
-        (cursors.length > 1 ? `, page ${cursors.length}` : ""));
-      back.disabled = cursors.length === 1;
-      forth.disabled = !page.next;
-      paintBulk();
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    busy = false;
-    if (!closed && cursors.length === 1) timer = setTimeout(loadWhenSeen, 2000);
-  }
+  // Older pages stay as they were when they were asked for.
+  const rests = () => document.querySelector("dialog[open]") || cursors.length > 1;
 
-  function loadWhenSeen() {
-    if (document.hidden || document.querySelector("dialog[open]")) {
-      timer = setTimeout(loadWhenSeen, 1000);
-    } else {
-      load();
-    }
+  function show(now) {
+    page = now;
+    list.set(page.tasks);
+    setText(total, `${count(page.total)} task${page.total === 1 ? "" : "s"}` +
+      (cursors.length > 1 ? `, page ${cursors.length}` : ""));
+    back.disabled = cursors.length === 1;
+    forth.disabled = !page.next;
+    paintBulk();
   }
 
   // --- searching ---
   async function find() {
     const text = search.value.trim();
-    Object.assign(filter, {status: status.value, priority: priority.value, name: ""});
     if (text && ![...names.children].some((option) => option.value === text)) {
       const task = await ask("/api/v1/tasks/" + enc(text)).catch((error) => error);
       if (task.task_id) {
@@ -163,7 +153,7 @@ export function mount(root, {params}) {
         return;
       }
     }
-    filter.name = text;
+    Object.assign(filter, {status: status.value, priority: priority.value, name: text});
     cursors = [""];
     const next = query();
     history.replaceState(null, "", "#/tasks" + (next ? "?" + next : ""));
@@ -184,45 +174,20 @@ export function mount(root, {params}) {
         await load();
         list.paint();
       }}, `${verb} selected`);
-    bulk.replaceChildren(...(ids.length === 0 ? [] : [
+    bulk.replaceChildren(...[...(ids.length === 0 ? [] : [
       h("span", null, count(ids.length) + " selected"),
       many("Cancel", "fastworker cancel " + ids.map(quote).join(" "), CANCEL, true),
       many("Retry", "fastworker dead retry " + ids.map(quote).join(" "), RETRY, false),
       h("button.small", {type: "button",
         onclick: () => { selected.clear(); list.paint(); paintBulk(); }}, "Select none")]),
-    h("button.small.danger-text", {type: "button", onclick: cancelFiltered}, "Cancel by filter…"));
+    filter.status === "failure" && h("button.small", {type: "button",
+      onclick: () => filtered(retryByFilter(filter))}, "Retry by filter…"),
+    !OVER.has(filter.status) && h("button.small.danger-text", {type: "button",
+      onclick: () => filtered(cancelByFilter(filter))}, "Cancel by filter…")].filter(Boolean));
   }
 
-  // What the filter has and is not over. The count is asked for before anything is done.
-  async function cancelFiltered() {
-    const states = filter.status ? [filter.status].filter((s) => !OVER.has(s))
-      : STATES.filter((s) => !OVER.has(s));
-    const words = [filter.name && `name ${filter.name}`, filter.priority &&
-      `priority ${filter.priority}`, "status " + (states.join(", ") || filter.status)]
-      .filter(Boolean).join("; ");
-    const fits = async (limit) => Promise.all(states.map((s) =>
-      ask("/api/v1/tasks?" + query({status: s, limit}))));
-    const answer = await act({title: "Cancel by filter", label: "Cancel all of them",
-      danger: true, text: "Everything that is not over with: " + words,
-      lines: [{method: "GET", path: "/api/v1/tasks?" + query({status: states[0], limit: BULK})},
-        {method: "DELETE", path: "/api/v1/tasks/ID"}],
-      cli: "fastworker cancel ID...",
-      preview: async () => {
-        const all = await fits(1);
-        return `${count(all.reduce((n, one) => n + one.total, 0))} tasks fit now`;
-      },
-      run: async () => {
-        const sum = [0, 0];
-        for (let turn = 0; turn < 1000; turn++) {
-          const ids = (await fits(BULK)).flatMap((one) => one.tasks.map((t) => t.task_id));
-          const [done, refused] = await each(ids, cancelOne);
-          sum[0] += done;
-          sum[1] += refused;
-          if (done === 0 || ids.length < BULK) break;
-        }
-        told("Cancelled", sum);
-      }});
-    if (answer !== null) load();
+  async function filtered(action) {
+    if (await act(action) !== null) load();
   }
 
   const form = h("form.filters", {role: "search", onsubmit: (event) => {
@@ -236,9 +201,7 @@ export function mount(root, {params}) {
       h("div.pager", null, back, forth)));
   ask("/api/registered-tasks").then(({tasks}) =>
     names.replaceChildren(...tasks.map((t) => h("option", {value: t.name})))).catch(() => {});
-  load();
-  return () => {
-    closed = true;
-    clearTimeout(timer);
-  };
+  const asked = poll(() => ask("/api/v1/tasks?" + query({limit: PAGE, cursor: cursors.at(-1)})),
+    show, {every: 2000, problem, rests});
+  return asked.close;
 }

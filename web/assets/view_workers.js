@@ -3,6 +3,7 @@ import {actionButton} from "./actions.js";
 import {ask, enc} from "./api.js";
 import {badge, h, panel} from "./dom.js";
 import {count, duration, quote} from "./format.js";
+import {poll} from "./poll.js";
 import {table} from "./table.js";
 
 export const title = "Workers";
@@ -28,7 +29,6 @@ function load(worker) {
 }
 
 export function mount(root) {
-  let closed = false, timer = null;
   const list = table({label: "Subworkers", key: (worker) => worker.id,
     empty: "No subworker is connected. The control plane runs tasks on its own threads.",
     columns: [
@@ -42,32 +42,14 @@ export function mount(root) {
       {title: "Lost", kind: "number", cell: (w) => count(w.lost)},
       {title: "Names", kind: "number", cell: (w) => count(w.tasks)},
       {title: "", kind: "actions", cell: (w) => (w.state === "draining"
-        ? actionButton("Resume", () => resume(w), {key: "r", after: refresh})
-        : actionButton("Drain", () => drain(w), {key: "c", danger: true, after: refresh}))},
+        ? actionButton("Resume", () => resume(w), {key: "r", after: () => asked.again()})
+        : actionButton("Drain", () => drain(w), {key: "c", danger: true,
+          after: () => asked.again()}))},
     ]});
   const problem = h("p.problem", {role: "alert"});
-
-  async function refresh() {
-    clearTimeout(timer);
-    try {
-      const {workers} = await ask("/api/v1/workers");
-      if (closed) return;
-      list.set(workers);
-      problem.textContent = "";
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    if (!closed) timer = setTimeout(tick, 2000);
-  }
-  function tick() {
-    document.hidden ? timer = setTimeout(tick, 1000) : refresh();
-  }
-
+  const asked = poll(() => ask("/api/v1/workers"), ({workers}) => list.set(workers),
+    {every: 2000, problem});
   root.append(h("div.view-head", null, h("h1", null, title)), problem,
     panel("Subworkers", {id: "subworkers"}, list.element));
-  refresh();
-  return () => {
-    closed = true;
-    clearTimeout(timer);
-  };
+  return asked.close;
 }

@@ -175,6 +175,8 @@ test("selected tasks, and all that a filter has, are cancelled", async () => {
   await textOf(page, "#total", /^28 tasks/);
   await page.getByRole("button", {name: "Cancel by filter…"}).click();
   await textOf(page, "dialog .preview", /^28 tasks fit now$/);
+  assert.match(await page.getByRole("dialog").textContent(),
+    /fastworker cancel --where priority=low,status=scheduled/);
   await confirm(page, "Cancel all of them");
   await textOf(page, "#total", /^0 tasks/);
   await close(page);
