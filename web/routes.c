@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "web/access.h"
+#include "web/aside.h"
 #include "web/path.h"
 
 static bool is(fw_span text, const char *word)
@@ -287,8 +288,8 @@ static void refuse_unknown(const fw_web_router *router, const fw_web_request *re
 /* --- one request --- */
 
 /* Who did what from where: of everything that administrates, and of who was turned away. */
-static void audit(const fw_web_route *route, const fw_web_request *request,
-                  const fw_web_answer *answer)
+void fw_web_route_audit(const fw_web_route *route, const fw_web_request *request,
+                        const fw_web_answer *answer)
 {
     fw_span path = request->path;
     if (answer->status == 401 || answer->status == 403)
@@ -312,12 +313,17 @@ static void call(const fw_web_router *router, const found_route *found, fw_web_r
     if (!may(router, request, route, answer) || !decode(request, text, answer) ||
         !takes_body(route, request, answer))
         return;
-    if (route->wants_ticket && !request->ticket.later) {
+    if (route->pace != FW_WEB_AT_ONCE && !request->ticket.later) {
         answer->retry_after_s = 1;
         fw_web_problem(answer, 429, NULL, "too many requests wait for an answer");
         return;
     }
-    route->handler(found->context, request, answer);
+    if (route->pace != FW_WEB_ASIDE || !router->aside)
+        route->handler(found->context, request, answer);
+    else if (fw_web_aside_push(router->aside, route, found->context, request, answer->is_problem))
+        answer->is_later = true;
+    else
+        fw_web_problem(answer, 503, NULL, NULL);
 }
 
 void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
@@ -350,7 +356,8 @@ void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
                       (fw_span){answer->allow_methods, strlen(answer->allow_methods)});
     } else if (found.route) {
         call(router, &found, request, answer);
-        audit(found.route, request, answer);
+        if (!answer->is_later)
+            fw_web_route_audit(found.route, request, answer);
     } else {
         refuse_unknown(router, request, found.methods, answer);
     }

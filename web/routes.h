@@ -19,6 +19,7 @@ typedef struct fw_web_entry {
 
 typedef struct fw_web_router {
     fw_web_config config;
+    struct fw_web_aside *aside; /* NULL: all is done by who asks */
     fw_web_table tables[FW_WEB_TABLES_MAX];
     size_t table_count;
     /* Of all tables, in order; filled by fw_web_router_prepare. */
@@ -33,6 +34,10 @@ void fw_web_router_prepare(fw_web_router *router);
  * path, query, body, headers, peer, ticket. Web thread only. */
 void fw_web_route_request(const fw_web_router *router, fw_web_request *request,
                           fw_web_answer *answer);
+
+/* The line of the log that an answer may leave. */
+void fw_web_route_audit(const fw_web_route *route, const fw_web_request *request,
+                        const fw_web_answer *answer);
 
 /* The reason phrase. */
 const char *fw_web_reason(int status);

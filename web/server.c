@@ -21,6 +21,7 @@
 #include "base/assert.h"
 #include "base/rcu.h"
 #include "web/accept.h"
+#include "web/aside.h"
 #include "web/assets.h"
 #include "web/compress.h"
 #include "web/events.h"
@@ -244,12 +245,14 @@ int fw_web_start(fw_web **out, char *error, size_t error_capacity, const fw_web_
     signal(SIGPIPE, SIG_IGN);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    rc = pthread_create(&web->thread, NULL, run_web, web);
+    web->router.aside = fw_web_aside_create();
+    rc = web->router.aside ? pthread_create(&web->thread, NULL, run_web, web) : EAGAIN;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) {
         snprintf(error, error_capacity, "dashboard thread: %s", strerror(rc));
         fw_web_unlisten(&web->listening);
         SSL_CTX_free(web->papers);
+        fw_web_aside_destroy(web->router.aside);
         fw_web_free(web);
         *out = NULL;
         return -FW_ENOMEM;
@@ -264,6 +267,7 @@ void fw_web_stop(fw_web *web)
 {
     h2o_multithread_send_message(&web->inbox, &web->stop_message);
     pthread_join(web->thread, NULL);
+    fw_web_aside_destroy(web->router.aside);
 }
 
 unsigned fw_web_port(const fw_web *web)

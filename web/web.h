@@ -2,7 +2,8 @@
  *
  * What is served is in tables of routes that the caller hands over. A request is matched against
  * them, its role is asked for, its parameters are decoded and checked, and its handler is called
- * on the web thread; so a handler never blocks and takes no lock of the engine. Whoever can't
+ * on the web thread; so a handler never blocks and takes no lock of the engine (one that takes
+ * long says so in its route, see FW_WEB_ASIDE). Whoever can't
  * answer at once keeps the request's ticket and answers later, from any thread.
  *
  *   static void read_one(void *context, const fw_web_request *request, fw_web_answer *answer)
@@ -132,6 +133,15 @@ fw_web_answer fw_web_answer_begin(void);
 
 typedef void (*fw_web_handler)(void *context, const fw_web_request *request, fw_web_answer *answer);
 
+/* 429 when too many wait, but for the first. */
+typedef enum fw_web_pace {
+    FW_WEB_AT_ONCE = 0,
+    FW_WEB_TICKET = 1, /* needs a ticket, to answer later */
+    /* Takes long, such as a walk over all tasks: the handler is called on a thread of its own, one
+     * at a time, so others are answered meanwhile. It answers when it returns. */
+    FW_WEB_ASIDE = 2
+} fw_web_pace;
+
 typedef struct fw_web_route {
     const char *method; /* GET, POST, PUT, PATCH, DELETE; GET is HEAD too */
     /* {name} stands for one or more bytes up to the next '/', or up to the text that follows it
@@ -142,7 +152,7 @@ typedef struct fw_web_route {
     fw_web_role role;
     fw_web_handler handler;
     const char *types; /* of bodies, separated by spaces; NULL: JSON or none at all */
-    bool wants_ticket; /* 429 when too many wait */
+    fw_web_pace pace;
 } fw_web_route;
 
 /* One per file that has routes. */

@@ -251,11 +251,11 @@ static void edit_dead(void *context, const fw_web_request *request, fw_web_answe
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/v1/dead", FW_WEB_READ, list_dead, NULL, false},
-    {"GET", "/api/v1/dead/{id}", FW_WEB_READ, get_dead, NULL, false},
-    {"POST", "/api/v1/dead/{id}:edit", FW_WEB_ADMIN, edit_dead, NULL, false},
-    {"POST", "/api/v1/dead:retry", FW_WEB_ADMIN, retry_dead, NULL, false},
-    {"POST", "/api/v1/dead:purge", FW_WEB_ADMIN, purge_dead, NULL, false},
+    {"GET", "/api/v1/dead", FW_WEB_READ, list_dead, NULL, FW_WEB_ASIDE},
+    {"GET", "/api/v1/dead/{id}", FW_WEB_READ, get_dead, NULL, FW_WEB_ASIDE},
+    {"POST", "/api/v1/dead/{id}:edit", FW_WEB_ADMIN, edit_dead, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/dead:retry", FW_WEB_ADMIN, retry_dead, NULL, FW_WEB_ASIDE},
+    {"POST", "/api/v1/dead:purge", FW_WEB_ADMIN, purge_dead, NULL, FW_WEB_ASIDE},
 };
 
 fw_web_table fw_http_dead(fw_control_plane *plane)

@@ -281,11 +281,11 @@ static void get_scale(void *context, const fw_web_request *request, fw_web_answe
 
 #define GET(path, handler)                                                                         \
     {                                                                                              \
-        "GET", "/api/v1/" path, FW_WEB_READ, handler, NULL, false                                  \
+        "GET", "/api/v1/" path, FW_WEB_READ, handler, NULL, FW_WEB_AT_ONCE                         \
     }
 #define POST(path, handler)                                                                        \
     {                                                                                              \
-        "POST", "/api/v1/" path, FW_WEB_ADMIN, handler, NULL, false                                \
+        "POST", "/api/v1/" path, FW_WEB_ADMIN, handler, NULL, FW_WEB_AT_ONCE                       \
     }
 static const fw_web_route routes[] = {
     GET("queues", get_queues),
@@ -293,14 +293,14 @@ static const fw_web_route routes[] = {
     POST("queues/{priority}:resume", resume_queue),
     GET("limits", get_limits),
     GET("limits/{task}", get_limit),
-    {"PUT", "/api/v1/limits/{task}", FW_WEB_ADMIN, put_limit, NULL, false},
-    {"DELETE", "/api/v1/limits/{task}", FW_WEB_ADMIN, delete_limit, NULL, false},
+    {"PUT", "/api/v1/limits/{task}", FW_WEB_ADMIN, put_limit, NULL, FW_WEB_AT_ONCE},
+    {"DELETE", "/api/v1/limits/{task}", FW_WEB_ADMIN, delete_limit, NULL, FW_WEB_AT_ONCE},
     POST("limits/{task}:pause", pause_task),
     POST("limits/{task}:resume", resume_task),
     GET("schedules", get_schedules),
     GET("schedules/{name}", get_schedule),
-    {"PUT", "/api/v1/schedules/{name}", FW_WEB_ADMIN, put_schedule, NULL, false},
-    {"DELETE", "/api/v1/schedules/{name}", FW_WEB_ADMIN, delete_schedule, NULL, false},
+    {"PUT", "/api/v1/schedules/{name}", FW_WEB_ADMIN, put_schedule, NULL, FW_WEB_AT_ONCE},
+    {"DELETE", "/api/v1/schedules/{name}", FW_WEB_ADMIN, delete_schedule, NULL, FW_WEB_AT_ONCE},
     POST("schedules/{name}:pause", pause_schedule),
     POST("schedules/{name}:resume", resume_schedule),
     POST("schedules/{name}:trigger", trigger_schedule),

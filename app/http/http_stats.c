@@ -404,9 +404,9 @@ static void get_settings(void *context, const fw_web_request *request, fw_web_an
 fw_web_table fw_http_stats_table(fw_http_stats *stats)
 {
     static const fw_web_route routes[] = {
-        {"GET", "/api/v1/stats", FW_WEB_READ, get_stats, NULL, false},
-        {"GET", "/api/v1/stats/history", FW_WEB_READ, get_history, NULL, false},
-        {"GET", "/api/v1/settings", FW_WEB_READ, get_settings, NULL, false},
+        {"GET", "/api/v1/stats", FW_WEB_READ, get_stats, NULL, FW_WEB_AT_ONCE},
+        {"GET", "/api/v1/stats/history", FW_WEB_READ, get_history, NULL, FW_WEB_AT_ONCE},
+        {"GET", "/api/v1/settings", FW_WEB_READ, get_settings, NULL, FW_WEB_AT_ONCE},
     };
     return (fw_web_table)FW_WEB_TABLE(routes, stats);
 }

@@ -270,7 +270,7 @@ static void post_batch(void *context, const fw_web_request *request, fw_web_answ
 }
 
 static const fw_web_route routes[] = {
-    {"POST", "/api/v1/tasks", FW_WEB_SUBMIT, post_task, NULL, false},
+    {"POST", "/api/v1/tasks", FW_WEB_SUBMIT, post_task, NULL, FW_WEB_AT_ONCE},
     {"POST", "/api/v1/tasks:batch", FW_WEB_SUBMIT, post_batch, FW_WEB_JSON " " FW_WEB_NDJSON,
      false},
 };

@@ -115,17 +115,17 @@ static void get_ready(void *context, const fw_web_request *request, fw_web_answe
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/status", FW_WEB_READ, get_status, NULL, false},
-    {"GET", "/api/workers", FW_WEB_READ, get_workers, NULL, false},
-    {"GET", "/api/queues", FW_WEB_READ, get_queues, NULL, false},
-    {"GET", "/api/cache", FW_WEB_READ, get_cache, NULL, false},
-    {"GET", "/api/registered-tasks", FW_WEB_READ, get_registered, NULL, false},
-    {"GET", "/api/tasks", FW_WEB_READ, get_tasks, NULL, false},
-    {"POST", "/api/tasks/{id}/cancel", FW_WEB_ADMIN, cancel, "*", false},
-    {"POST", "/api/tasks/{id}/retry", FW_WEB_ADMIN, retry, "*", false},
-    {"GET", "/metrics", FW_WEB_READ, get_metrics, NULL, false},
-    {"GET", "/livez", FW_WEB_ANYBODY, get_alive, NULL, false},
-    {"GET", "/readyz", FW_WEB_ANYBODY, get_ready, NULL, false},
+    {"GET", "/api/status", FW_WEB_READ, get_status, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/workers", FW_WEB_READ, get_workers, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/queues", FW_WEB_READ, get_queues, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/cache", FW_WEB_READ, get_cache, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/registered-tasks", FW_WEB_READ, get_registered, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/tasks", FW_WEB_READ, get_tasks, NULL, FW_WEB_ASIDE},
+    {"POST", "/api/tasks/{id}/cancel", FW_WEB_ADMIN, cancel, "*", FW_WEB_AT_ONCE},
+    {"POST", "/api/tasks/{id}/retry", FW_WEB_ADMIN, retry, "*", FW_WEB_AT_ONCE},
+    {"GET", "/metrics", FW_WEB_READ, get_metrics, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/livez", FW_WEB_ANYBODY, get_alive, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/readyz", FW_WEB_ANYBODY, get_ready, NULL, FW_WEB_AT_ONCE},
 };
 
 fw_web_table fw_http_upstream(fw_control_plane *plane)

@@ -198,11 +198,11 @@ static void beat(void *context, const fw_web_request *request, fw_web_answer *an
 }
 
 static const fw_web_route routes[] = {
-    {"POST", "/api/v1/worker/poll", FW_WEB_WORKER, poll_tasks, NULL, true},
-    {"POST", "/api/v1/worker/{lease}:complete", FW_WEB_WORKER, complete, NULL, false},
-    {"POST", "/api/v1/worker/{lease}:fail", FW_WEB_WORKER, fail, NULL, false},
-    {"POST", "/api/v1/worker/{lease}:release", FW_WEB_WORKER, release, NULL, false},
-    {"POST", "/api/v1/worker/{lease}:beat", FW_WEB_WORKER, beat, NULL, false},
+    {"POST", "/api/v1/worker/poll", FW_WEB_WORKER, poll_tasks, NULL, FW_WEB_TICKET},
+    {"POST", "/api/v1/worker/{lease}:complete", FW_WEB_WORKER, complete, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/worker/{lease}:fail", FW_WEB_WORKER, fail, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/worker/{lease}:release", FW_WEB_WORKER, release, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/worker/{lease}:beat", FW_WEB_WORKER, beat, NULL, FW_WEB_AT_ONCE},
 };
 
 fw_web_table fw_http_worker(fw_control_plane *plane)

@@ -26,7 +26,8 @@ static void write_body(void *context, const fw_web_request *request, fw_web_answ
     fw_buffer_text(&answer->body, "ok\n");
 }
 
-static const fw_web_route routes[] = {{"GET", "/livez", FW_WEB_ANYBODY, write_body, NULL, false}};
+static const fw_web_route routes[] = {
+    {"GET", "/livez", FW_WEB_ANYBODY, write_body, NULL, FW_WEB_AT_ONCE}};
 
 static void say(int fd)
 {

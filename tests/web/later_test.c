@@ -48,8 +48,8 @@ static void answer_now(void *context, const fw_web_request *request, fw_web_answ
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/v1/tasks/{id}", FW_WEB_READ, take_ticket, NULL, false},
-    {"GET", "/livez", FW_WEB_ANYBODY, answer_now, NULL, false},
+    {"GET", "/api/v1/tasks/{id}", FW_WEB_READ, take_ticket, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/livez", FW_WEB_ANYBODY, answer_now, NULL, FW_WEB_AT_ONCE},
 };
 
 static fw_web *start(void)

@@ -68,17 +68,17 @@ static void wait_long(void *context, const fw_web_request *request, fw_web_answe
 }
 
 static const fw_web_route first_routes[] = {
-    {"GET", "/api/status", FW_WEB_READ, read_status, NULL, false},
-    {"POST", "/api/tasks/{id}/cancel", FW_WEB_ADMIN, take_one, "*", false},
-    {"GET", "/livez", FW_WEB_ANYBODY, read_status, NULL, false},
+    {"GET", "/api/status", FW_WEB_READ, read_status, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/tasks/{id}/cancel", FW_WEB_ADMIN, take_one, "*", FW_WEB_AT_ONCE},
+    {"GET", "/livez", FW_WEB_ANYBODY, read_status, NULL, FW_WEB_AT_ONCE},
 };
 static const fw_web_route second_routes[] = {
-    {"GET", "/api/v1/things/{id}", FW_WEB_READ, take_one, NULL, false},
-    {"DELETE", "/api/v1/things/{id}", FW_WEB_ADMIN, take_one, NULL, false},
-    {"POST", "/api/v1/things/{id}:retry", FW_WEB_ADMIN, take_one, NULL, false},
-    {"POST", "/api/v1/things", FW_WEB_SUBMIT, make, FW_WEB_JSON " " FW_WEB_NDJSON, false},
-    {"GET", "/api/v1/waits", FW_WEB_READ, wait_long, NULL, true},
-    {"POST", "/api/v1/work", FW_WEB_WORKER, wait_long, NULL, false},
+    {"GET", "/api/v1/things/{id}", FW_WEB_READ, take_one, NULL, FW_WEB_AT_ONCE},
+    {"DELETE", "/api/v1/things/{id}", FW_WEB_ADMIN, take_one, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/things/{id}:retry", FW_WEB_ADMIN, take_one, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/things", FW_WEB_SUBMIT, make, FW_WEB_JSON " " FW_WEB_NDJSON, FW_WEB_AT_ONCE},
+    {"GET", "/api/v1/waits", FW_WEB_READ, wait_long, NULL, FW_WEB_TICKET},
+    {"POST", "/api/v1/work", FW_WEB_WORKER, wait_long, NULL, FW_WEB_AT_ONCE},
 };
 
 static fw_web_router router_of(const fw_web_config *config)

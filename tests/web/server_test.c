@@ -43,10 +43,10 @@ static void echo(void *context, const fw_web_request *request, fw_web_answer *an
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/status", FW_WEB_READ, write_body, NULL, false},
-    {"GET", "/large", FW_WEB_READ, write_large, NULL, false},
-    {"GET", "/livez", FW_WEB_ANYBODY, write_body, NULL, false},
-    {"POST", "/api/v1/echo", FW_WEB_READ, echo, NULL, false},
+    {"GET", "/api/status", FW_WEB_READ, write_body, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/large", FW_WEB_READ, write_large, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/livez", FW_WEB_ANYBODY, write_body, NULL, FW_WEB_AT_ONCE},
+    {"POST", "/api/v1/echo", FW_WEB_READ, echo, NULL, FW_WEB_AT_ONCE},
 };
 
 enum { CONNECTIONS = 256 };
