@@ -25,7 +25,7 @@
 
 /* --- build --- */
 
-static int build_engine(fw_control_plane *plane)
+int fw_control_plane_build_engine(fw_control_plane *plane)
 {
     const fw_settings *s = plane->house.settings;
     fw_cache_config cache = {.entries_max = (size_t)s->cache_size,
@@ -120,7 +120,7 @@ static int start_subworkers(fw_control_plane *plane)
     return 0;
 }
 
-static void tear_down(fw_control_plane *plane)
+void fw_control_plane_tear_down(fw_control_plane *plane)
 {
     fw_supervisor_stop(plane->local, plane->house.settings->shutdown_timeout_ns);
     if (plane->web)
@@ -200,7 +200,7 @@ int fw_control_plane_run(const fw_settings *settings)
     if (rc == 0)
         rc = fw_exposure_check_control_plane(settings);
     if (rc == 0)
-        rc = build_engine(&plane);
+        rc = fw_control_plane_build_engine(&plane);
     if (rc == 0)
         rc = build_net(&plane);
     if (rc == 0)
@@ -211,7 +211,7 @@ int fw_control_plane_run(const fw_settings *settings)
         announce(&plane);
         fw_house_drain(&plane.house, fw_house_serve(&plane.house, turn, due, &plane));
     }
-    tear_down(&plane);
+    fw_control_plane_tear_down(&plane);
     if (rc == 0)
         fw_log(FW_LOG_INFO, "stopped", "bye");
     return rc;

@@ -22,6 +22,11 @@ typedef struct fw_control_plane {
  * caller before any thread exists. */
 int fw_control_plane_run(const fw_settings *settings);
 
+/* Everything but network and dashboard, after fw_house_begin; 0 or an exit code. And what takes all
+ * of it down, however much of it stands: for who tries tasks without a network (app/trial). */
+int fw_control_plane_build_engine(fw_control_plane *plane);
+void fw_control_plane_tear_down(fw_control_plane *plane);
+
 /* See fw_overview_queues. */
 void fw_control_plane_queues(const fw_control_plane *plane, fw_queue_view out[FW_LEVELS]);
 

@@ -14,6 +14,7 @@
 #include "app/settings/config_command.h"
 #include "app/settings/settings.h"
 #include "app/subworker.h"
+#include "app/trial/run_command.h"
 #include "base/log.h"
 
 typedef struct command {
@@ -30,6 +31,7 @@ static const command commands[] = {
     {"control-plane", run_control_plane, "accept tasks, run them, keep their results"},
     {"subworker", run_subworker, "run tasks for a control plane, here or on another machine"},
     {"worker", run_worker, "a control plane without dashboard"},
+    {"run", fw_command_run, "run one task here, without a control plane"},
     {"submit", fw_command_submit, "submit a task, or many from standard input"},
     {"status", fw_command_status, "what became of a task"},
     {"cancel", fw_command_cancel, "cancel a task"},

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "fastworker/types.h"
 
-/* time_ns: of the monotonic clock. Safe in a signal handler: one system call. */
+/* time_ns: of the machine's monotonic clock. Safe in a signal handler: one system call. */
 static void set(int fd, int64_t time_ns)
 {
     struct itimerspec when = {
@@ -28,7 +28,7 @@ static int make(fw_bell *it, int64_t deadline_ns)
     if (fd < 0)
         return -FW_EFULL;
     if (deadline_ns > 0)
-        set(fd, deadline_ns);
+        set(fd, fw_machine_ns(deadline_ns));
     /* [bell-made] seq_cst: before the look at the flag (C1, signal handlers). */
     fw_store_seq_cst(&it->place, fd + 1);
     if (it->cancelled && it->cancelled(it->context))

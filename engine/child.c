@@ -230,7 +230,7 @@ static moved send_call(exchange *x)
                                            (uint32_t)in->args.len, (uint32_t)in->kwargs.len,
                                            (uint32_t)in->options.len},
                                .key = in->key,
-                               .deadline_ns = in->deadline_ns};
+                               .deadline_ns = in->deadline_ns ? fw_machine_ns(in->deadline_ns) : 0};
     struct iovec parts[1 + FW_CHILD_PARTS] = {{&head, sizeof head}, part(id_text),
                                               part(in->name),       part(in->args),
                                               part(in->kwargs),     part(in->options)};

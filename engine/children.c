@@ -146,7 +146,8 @@ static void wait_until(fw_children *children, int64_t due_ns)
         pthread_cond_wait(&children->to_keeper, &children->lock);
         return;
     }
-    struct timespec due = {(time_t)(due_ns / FW_NS_PER_S), (long)(due_ns % FW_NS_PER_S)};
+    int64_t at_ns = fw_machine_ns(due_ns);
+    struct timespec due = {(time_t)(at_ns / FW_NS_PER_S), (long)(at_ns % FW_NS_PER_S)};
     pthread_cond_timedwait(&children->to_keeper, &children->lock, &due);
 }
 
@@ -304,7 +305,7 @@ static bool wait_for_room(fw_children *children, const fw_call_input *input)
         if (is_over(input))
             return false;
         /* The cancel flag is a word in memory. */
-        int64_t look_at_ns = fw_now_ns() + look_ns;
+        int64_t look_at_ns = fw_machine_ns(fw_now_ns() + look_ns);
         struct timespec at = {(time_t)(look_at_ns / FW_NS_PER_S), (long)(look_at_ns % FW_NS_PER_S)};
         pthread_cond_timedwait(&children->to_callers, &children->lock, &at);
     }

@@ -1,8 +1,9 @@
 /* engine/engine_priv.h - the engine from inside: for the files that implement engine.h only.
  *
  * engine.c builds it and takes it down, admission.c lets tasks in, runner.c runs them, ending.c
- * ends those that it does not, alarms.c says what time does to them, stats.c looks on; dispatch.c
- * and its neighbours (dispatch_priv.h) decide who runs them.
+ * ends those that it does not, alarms.c says what time does to them, stats.c looks on,
+ * idle.c does so for who moves the clock; dispatch.c and its neighbours (dispatch_priv.h) decide
+ * who runs them.
  *
  * Who holds which of the three references of a task (FW_TASK_REFERENCES):
  * - index: the index, from admit to the end; given up a grace period after the task was

@@ -46,7 +46,8 @@ bool fw_exec_write_request(fw_buffer *out, const fw_call_input *input)
         fw_buffer_text(out, "null");
     else
         fw_buffer_format(out, "%.3f",
-                         (double)(fw_wall_ns() + input->deadline_ns - fw_now_ns()) / 1e9);
+                         (double)(fw_machine_ns(fw_wall_ns()) + input->deadline_ns - fw_now_ns()) /
+                             1e9);
     fw_buffer_text(out, "}\n");
     return !out->failed;
 }

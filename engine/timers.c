@@ -97,6 +97,18 @@ void fw_timers_nudge(fw_timers *timers, int64_t at_ns)
         wake(timers);
 }
 
+int64_t fw_timers_wake_at(const fw_timers *timers)
+{
+    /* [timers-wake] seq_cst: the announcement; what its thread did before it is done. */
+    return fw_load_seq_cst(&timers->wake_at);
+}
+
+void fw_timers_clock_moved(fw_timers *timers)
+{
+    /* Earlier than any time it may be asleep for. */
+    fw_timers_nudge(timers, INT64_MIN);
+}
+
 static void sleep_until(fw_timers *timers, uint32_t signal, int64_t until_ns)
 {
     int64_t left = until_ns == INT64_MAX ? 0 : until_ns - fw_now_ns();

@@ -60,6 +60,11 @@ fw_alarm *fw_timers_alarm(fw_timers *timers);
 void fw_timers_add(fw_timers *timers, fw_alarm *alarm, int64_t due_ns);
 /* See R2. Any thread; one load, if the thread is awake at that time anyway. */
 void fw_timers_nudge(fw_timers *timers, int64_t at_ns);
+/* When the thread wants to be awake next, at the latest: INT64_MAX never, INT64_MIN it is awake.
+ * True for a moment only. Any thread. */
+int64_t fw_timers_wake_at(const fw_timers *timers);
+/* The clock was moved: what is due now rings soon. Any thread. */
+void fw_timers_clock_moved(fw_timers *timers);
 /* Alarms in the wheel, dead or alive; approximately. */
 size_t fw_timers_count(const fw_timers *timers);
 

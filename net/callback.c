@@ -330,6 +330,7 @@ static void wait_until(fw_callbacks *c, int64_t due_ns)
         pthread_cond_wait(&c->rang, &c->lock);
         return;
     }
+    due_ns = fw_machine_ns(due_ns);
     struct timespec at = {(time_t)(due_ns / FW_NS_PER_S), (long)(due_ns % FW_NS_PER_S)};
     pthread_cond_timedwait(&c->rang, &c->lock, &at);
 }

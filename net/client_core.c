@@ -209,8 +209,8 @@ static void lead(fw_client *c, fw_completions *out, int timeout_ms)
 
 static void follow(fw_client *c, int64_t deadline_ns)
 {
-    struct timespec until = {.tv_sec = deadline_ns / FW_NS_PER_S,
-                             .tv_nsec = deadline_ns % FW_NS_PER_S};
+    int64_t at_ns = fw_machine_ns(deadline_ns);
+    struct timespec until = {.tv_sec = at_ns / FW_NS_PER_S, .tv_nsec = at_ns % FW_NS_PER_S};
     c->sleepers++;
     if (deadline_ns == INT64_MAX)
         pthread_cond_wait(&c->turn, &c->lock);

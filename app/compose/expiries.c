@@ -126,3 +126,11 @@ size_t fw_expiries_count(fw_expiries *expiries)
     pthread_mutex_unlock(&expiries->lock);
     return count;
 }
+
+int64_t fw_expiries_next_ns(fw_expiries *expiries)
+{
+    pthread_mutex_lock(&expiries->lock);
+    int64_t next_ns = expiries->count > 0 ? expiries->heap[0].at_ns : INT64_MAX;
+    pthread_mutex_unlock(&expiries->lock);
+    return next_ns;
+}

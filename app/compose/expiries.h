@@ -23,5 +23,7 @@ bool fw_expiries_add(fw_expiries *expiries, fw_key task, int64_t at_ns);
 /* Takes the earliest whose time has come. False: none. Any thread. */
 bool fw_expiries_take(fw_expiries *expiries, fw_key *task, int64_t now_ns);
 size_t fw_expiries_count(fw_expiries *expiries);
+/* The earliest; INT64_MAX: there is none. Any thread. */
+int64_t fw_expiries_next_ns(fw_expiries *expiries);
 
 #endif

@@ -10,7 +10,8 @@ static void publish(void *context, const char *name, uint64_t number, fw_span js
 {
     const fw_lifecycle *life = context;
     (void)number;
-    fw_net_publish(life->net, name, json);
+    if (life->net)
+        fw_net_publish(life->net, name, json);
 }
 
 int fw_post_begin(fw_lifecycle *life, const char *worker_id)
@@ -80,6 +81,8 @@ void fw_post_accepted(fw_lifecycle *life, const fw_submission *s, bool scheduled
 void fw_post_started(fw_lifecycle *life, fw_task *task, unsigned attempt, const char *worker)
 {
     fw_event event = event_of(life, task, FW_EVENT_STARTED);
+    if (life->observer)
+        life->observer->begun(life->observer->context, task, event.task, attempt);
     event.attempt = attempt;
     event.worker = here_or(life, worker);
     fw_events_post(life->events, &event);
@@ -88,6 +91,8 @@ void fw_post_started(fw_lifecycle *life, fw_task *task, unsigned attempt, const 
 void fw_post_retried(fw_lifecycle *life, fw_task *task, fw_span error, int64_t delay_ns)
 {
     char delay[64];
+    if (life->observer)
+        life->observer->failed(life->observer->context, task, error, delay_ns);
     fw_event event = event_of(life, task, FW_EVENT_RETRIED);
     event.error = error;
     event.worker = here_or(life, my_worker);
@@ -98,6 +103,8 @@ void fw_post_retried(fw_lifecycle *life, fw_task *task, fw_span error, int64_t d
 void fw_post_ended(fw_lifecycle *life, const fw_cache_item *item, int64_t ran_ns)
 {
     int64_t dur_ns = -1;
+    if (life->observer)
+        life->observer->ended(life->observer->context, item);
     if (item->started_wall_ns > 0 && item->finished_wall_ns >= item->started_wall_ns)
         dur_ns = item->finished_wall_ns - item->started_wall_ns;
     if (ran_ns > 0)

@@ -392,6 +392,8 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     answer_all(life, task, &view);
     if (item.callback.len > 0 || extras)
         fw_notify_ended(life, item.name, &view, fw_record_options(task));
+    if (FW_UNLIKELY(!life->net))
+        return;
     if (why == FW_ENDED_BY_RUN)
         flush_in_time(life, task);
     else

@@ -48,9 +48,10 @@ typedef struct fw_lifecycle {
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
     fw_backpressure pressure;
-    fw_atomic(unsigned) listeners;     /* who wants to hear of events */
-    fw_atomic(unsigned) wildcards;     /* places that run whatever they are given */
-    fw_atomic(struct fw_notes *) told; /* see fw_notes_forward */
+    fw_atomic(unsigned) listeners;      /* who wants to hear of events */
+    const struct fw_observer *observer; /* one of them; NULL: none */
+    fw_atomic(unsigned) wildcards;      /* places that run whatever they are given */
+    fw_atomic(struct fw_notes *) told;  /* see fw_notes_forward */
     /* Relaxed counts. */
     fw_atomic(uint64_t) resent, from_cache, known_again;
 } fw_lifecycle;

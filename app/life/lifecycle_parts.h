@@ -4,6 +4,7 @@
 #define FW_APP_LIFECYCLE_PARTS_H
 
 #include "app/life/lifecycle.h"
+#include "app/life/observer.h"
 #include "app/life/record.h"
 
 /* An answered asker wants nothing more: native ones that did not ask for a result, and nobody. */

@@ -119,6 +119,8 @@ static void post(fw_lifecycle *life, fw_task *task, fw_notes *notes,
                  const fw_progress_view *progress)
 {
     int64_t now_ns = fw_now_ns();
+    if (life->observer)
+        life->observer->progress(life->observer->context, task, progress);
     /* Relaxed, both: one event more or less. */
     if (now_ns - fw_load_relaxed(&notes->posted_ns) < post_gap_ns &&
         (progress->total == 0 || progress->done < progress->total))

@@ -7,6 +7,9 @@ void fw_notify_ended(fw_lifecycle *life, fw_span task, const fw_result_view *vie
 {
     char error[FW_TASK_OPTIONS_ERROR];
     fw_task_options wishes;
+    /* Who tries a task has no network. */
+    if (!life->net)
+        return;
     if (view->callback.len > 0)
         fw_net_callback(life->net, task, view);
     if (options.len > 0 && fw_task_options_read(&wishes, options, error) && wishes.webhook.len > 0)
