@@ -56,7 +56,7 @@ static int start_loops(fw_exchange *exchange)
 fw_loop *fw_exchange_loop(const fw_exchange *exchange, uint64_t number)
 {
     fw_role role = fw_number_role(number);
-    if (role != FW_ROLE_TASKS && role != FW_ROLE_PULL)
+    if (role == FW_ROLE_REGISTRATIONS || role == FW_ROLE_BUS || role == FW_ROLE_PUB)
         return fw_exchange_side_loop(exchange);
     return exchange->loops[slot_of(number) % exchange->loop_count];
 }

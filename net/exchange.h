@@ -102,8 +102,8 @@ void fw_exchange_each(fw_exchange *exchange,
 /* Slots in use; connections being reclaimed count. */
 size_t fw_exchange_count(fw_exchange *exchange);
 
-/* Who watches the socket of that number. What may take long (questions, management) is kept away
- * from tasks and their answers. */
+/* Who watches the socket of that number. What may take long (management, announcements) is kept
+ * away from tasks and their answers. */
 struct fw_loop *fw_exchange_loop(const fw_exchange *exchange, uint64_t number);
 struct fw_loop *fw_exchange_side_loop(const fw_exchange *exchange);
 
