@@ -278,6 +278,15 @@ void fw_cache_prefetch(const fw_cache *cache, fw_key key)
     __builtin_prefetch(&shard->lock, 1);
 }
 
+void fw_cache_prefetch_get(const fw_cache *cache, fw_key key)
+{
+    uint64_t hash = fw_hash(key);
+    const fw_shard *shard = &cache->shards[(hash >> (64 - FW_HASH_SHARD_BITS)) & cache->shard_mask];
+    /* Relaxed: as above. */
+    fw_table_prefetch(fw_load_relaxed(&shard->table), hash);
+    __builtin_prefetch(fw_departed_set_of(&shard->departed, hash));
+}
+
 bool fw_cache_remove(fw_cache *cache, fw_key key)
 {
     uint64_t hash = fw_hash(key);

@@ -56,6 +56,9 @@ fw_cache_answer fw_cache_get(fw_cache *cache, fw_key key, int64_t now_ns, bool p
 bool fw_cache_gone_within(fw_cache *cache, fw_key key, int64_t now_ns, int64_t window_ns);
 /* Starts loading what get and put of this key will touch. Any thread. */
 void fw_cache_prefetch(const fw_cache *cache, fw_key key);
+/* The same for a get of a key that is likely not there. It leaves alone what who stores will write.
+ */
+void fw_cache_prefetch_get(const fw_cache *cache, fw_key key);
 bool fw_cache_remove(fw_cache *cache, fw_key key);
 /* Drops expired entries, a bounded piece of work per call; one caller, about every second or
  * faster. Returns how many. */

@@ -14,7 +14,8 @@
 #include "base/clock.h"
 
 enum {
-    FW_MISSES_MAX = 64, /* looks at an empty ring before its flag goes down */
+    FW_MISSES_MAX = 64,   /* looks at an empty ring before its flag goes down */
+    FW_FETCHED_LINES = 3, /* of what a piece is about */
     FW_STREAK_MAX =
         FW_BATCH_MAX + 64, /* own pieces before the ring is looked at; above any batch */
     FW_STREAM_MIN = 16,    /* pieces between two idle times, smoothed, that make a stream */
@@ -107,6 +108,14 @@ static bool fw_worker_pop(fw_worker *worker, fw_prio level, fw_work *out)
     return false;
 }
 
+/* Others wrote what the pieces are about: it is on its way while the first one runs. */
+static inline void fw_worker_fetch(const fw_work *work, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (unsigned line = 0; line < FW_FETCHED_LINES; line++)
+            __builtin_prefetch((const char *)work[i].argument + line * FW_CACHE_LINE, 1);
+}
+
 static bool fw_worker_pull(fw_worker *worker, fw_prio level, size_t max, fw_work *out)
 {
     fw_pool *pool = worker->pool;
@@ -123,8 +132,10 @@ static bool fw_worker_pull(fw_worker *worker, fw_prio level, size_t max, fw_work
     /* Relaxed: the owner's own. */
     worker->pulled_at[level] = fw_load_relaxed(&worker->counters.ran[level]);
     *out = worker->batch[0];
-    if (taken > 1)
+    if (taken > 1) {
+        fw_worker_fetch(worker->batch + 1, taken - 1);
         fw_worker_keep(worker, level, worker->batch + 1, taken - 1);
+    }
     return true;
 }
 

@@ -20,7 +20,8 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
-enum { CHUNK = FW_CHUNK };
+/* So many requests ahead the tables are fetched: as much as a processor has on its way at once. */
+enum { CHUNK = FW_CHUNK, AHEAD = 6 };
 typedef fw_chunk chunk;
 
 static int64_t due_of(const fw_submission *s, const chunk *c)
@@ -244,12 +245,22 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
         fw_net_answer_accepted(life->net, &s->reply, &view);
 }
 
+/* What the tables will touch. */
+static inline void fetch(const fw_lifecycle *life, const fw_submission *s)
+{
+    fw_engine_prefetch(life->engine, s->key);
+    fw_cache_prefetch_get(life->cache, s->key);
+}
+
 static void accept_chunk(fw_lifecycle *life, chunk *c, fw_task *const *spares)
 {
     FW_ASSERT(c->count <= CHUNK);
     fw_rcu_read_lock();
-    for (size_t i = 0; i < c->count; i++)
+    for (size_t i = 0; i < c->count; i++) {
+        if (i + AHEAD < c->count)
+            fetch(life, &c->items[i + AHEAD]);
         c->fates[i] = admit(life, c, i, spares ? spares[i] : NULL);
+    }
     /* journal-note: a durable record of c->tasks would be written here. */
     fw_intake_hand_over(life, c);
     for (size_t i = 0; i < c->count && !c->batch; i++)
@@ -270,10 +281,8 @@ static void accept_all(fw_lifecycle *life, const fw_submission *items, size_t co
         c.batch = spares != NULL;
         c.wall_ns = fw_wall_ns();
         c.now_ns = fw_now_ns();
-        for (size_t i = 0; i < c.count; i++) {
-            fw_engine_prefetch(life->engine, c.items[i].key);
-            fw_cache_prefetch(life->cache, c.items[i].key);
-        }
+        for (size_t i = 0; i < c.count && i < AHEAD; i++)
+            fetch(life, &c.items[i]);
         accept_chunk(life, &c, spares ? spares + at : NULL);
     }
 }
