@@ -10,7 +10,6 @@
 #include "app/manage/manage_text.h"
 #include "app/workers/workers.h"
 #include "base/clock.h"
-#include "base/rcu.h"
 
 /* --- conditions --- */
 
@@ -173,12 +172,12 @@ void fw_cancel_where(fw_lifecycle *life, fw_where_outcome *out, const fw_where *
               .before_wall_ns = fw_wall_ns() - where->older_ns,
               .dry = dry};
     *out = (fw_where_outcome){0};
-    fw_rcu_read_lock();
-    /* Those that wait first: one that runs and is told to end would make way for them. */
+    /* No read section around it: the engine has one for each piece of the walk, so that what ends
+     * meanwhile is given back. Those that wait first: one that runs and is told to end would make
+     * way for them. */
     fw_engine_each(life->engine, visit, &w);
     w.running = true;
     fw_engine_each(life->engine, visit, &w);
-    fw_rcu_read_unlock();
     if (life->net)
         fw_net_flush(life->net);
 }
