@@ -1,7 +1,7 @@
 /* web/tls.c - see web/tls.h.
  *
  * TLS 1.2 and 1.3, and HTTP/1.1 in it. HTTP/2 is never agreed upon: this version of h2o does not
- * withstand floods of resets and of headers (docs/decisions/0021-https.md).
+ * withstand floods of resets and of headers (docs/decisions/0023-https.md).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "web/tls.h"
 

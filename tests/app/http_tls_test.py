@@ -21,6 +21,9 @@ from exposure_test import Papers, run
 from plane import LONG, free_block, main, wait_until
 
 
+EXAMPLES = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "examples", "http_worker")
+
+
 class Secure(Case):
     @classmethod
     def setUpClass(cls):
@@ -240,6 +243,30 @@ class Waiting(Secure):
         self.assertEqual(plane.end(signal.SIGTERM), 0, plane.log)
         for one in slow:
             one.close()
+
+
+class Workers(Secure):
+    def test_workers_over_http_believe_an_authority_of_ones_own(self):
+        plane = self.secure("--no-local")
+        address = {"FASTWORKER_URL": f"https://127.0.0.1:{plane.gui}"}
+        for program, script, word, name, args, result in (
+                ("python3", "worker.py", "SSL_CERT_FILE", "py.add", [2, 3], 5),
+                ("node", "worker.mjs", "NODE_EXTRA_CA_CERTS", "node.add", [2, 4], 6),
+                ("sh", "worker.sh", "CURL_CA_BUNDLE", "sh.wc", ["two words"], 2)):
+            with self.subTest(script=script):
+                if not shutil.which(program) or not shutil.which("jq"):
+                    continue
+                child = subprocess.Popen(
+                    [program, os.path.join(EXAMPLES, script)], stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL, env={**os.environ, **address,
+                                                    word: self.path("ca")})
+                try:
+                    done = plane.run("submit", name, "--json-args", json.dumps(args), "--json")
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                    self.assertEqual(json.loads(done.stdout)["result"], result)
+                finally:
+                    child.kill()
+                    child.wait()
 
 
 class Files(Secure):
