@@ -43,10 +43,9 @@ static void end(fw_engine *engine, fw_task *task, int why)
 {
     fw_state state = fw_task_state(task);
     FW_ASSERT(fw_state_is_terminal(state));
-    /* Relaxed: as in fw_engine_stamp_end. */
-    fw_engine_stamp_end(task, fw_load_relaxed(&task->started_wall_ns), fw_wall_ns());
     /* A cancel that was accepted while it ran has the last word. */
-    engine->ops.done(engine->ops.context, task, state == FW_CANCELLED ? FW_ENDED_BY_CANCEL : why);
+    engine->ops.done(engine->ops.context, task, state == FW_CANCELLED ? FW_ENDED_BY_CANCEL : why,
+                     fw_engine_end_of(task, fw_wall_ns()));
     fw_index_remove(&engine->index, task);
     fw_counters_add(&engine->counters, fw_engine_counter_of(state), 1);
 }

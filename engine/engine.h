@@ -25,9 +25,8 @@
 typedef struct fw_engine fw_engine;
 
 typedef struct fw_task {
-    /* The queues' and the index's; nobody else touches them. */
-    fw_work_node node;
-    fw_atomic(struct fw_task *) index_next;
+    fw_work_node node;         /* the queues'; nobody else touches it */
+    fw_atomic(void *) waiters; /* the owner's own: who wants the answer */
     /* Shared, atomic: state, references and flags in one word; read through fw_task_state. */
     fw_atomic(uint32_t) word;
     uint32_t payload_bytes; /* immutable after alloc */
@@ -41,10 +40,9 @@ typedef struct fw_task {
     fw_atomic(uint64_t) lease; /* the dispatcher's, see leases.h; 0: it has not seen the task */
     int64_t created_wall_ns;
     int64_t timeout_ns; /* of one run; 0: none */
-    /* Written by who made the transition, after it; 0 before. Any thread may read them. */
-    fw_atomic(int64_t) started_wall_ns, finished_wall_ns;
-    fw_atomic(void *) waiters; /* the owner's own: who wants the answer */
-    unsigned char payload[];   /* the owner's own, payload_bytes, aligned to 16 */
+    /* Written by who made the transition, after it; 0 before. Any thread may read it. */
+    fw_atomic(int64_t) started_wall_ns;
+    unsigned char payload[]; /* the owner's own, payload_bytes, aligned to 16 */
 } fw_task;
 
 typedef enum fw_run { FW_RUN_SUCCESS, FW_RUN_FAILURE, FW_RUN_PENDING } fw_run;
@@ -56,8 +54,8 @@ typedef struct fw_engine_ops {
     fw_run (*run)(void *context, fw_task *task, unsigned thread);
     /* Exactly once per admitted task, on whatever thread ended it; the state is terminal. The
      * outcome of a run that lost against a cancel or a deadline is not reported. `why` tells who
-     * ended it. */
-    void (*done)(void *context, fw_task *task, int why);
+     * ended it, ended_wall_ns when: not before it started. */
+    void (*done)(void *context, fw_task *task, int why, int64_t ended_wall_ns);
     /* A run failed (why is BY_RUN) or passed its deadline (BY_DEADLINE): when is the next one due?
      * 0: never, the task ends as FAILURE. Otherwise it waits as RETRYING, done is not called, and
      * the outcome of the run that went on past its deadline is dropped. Only decides: it may be

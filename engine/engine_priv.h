@@ -109,13 +109,13 @@ void fw_engine_expire(fw_engine *engine, fw_task *task, unsigned run);
 /* The grace period of a chain of retired tasks is over. */
 void fw_engine_expire_chain(void *chain);
 
-static inline void fw_engine_stamp_end(fw_task *task, int64_t started_wall_ns,
-                                       int64_t finished_wall_ns)
+/* When a task ended that was begun by the same thread, or read after its end. */
+static inline int64_t fw_engine_end_of(const fw_task *task, int64_t now_wall_ns)
 {
-    if (FW_UNLIKELY(finished_wall_ns < started_wall_ns))
-        finished_wall_ns = started_wall_ns;
-    /* Relaxed: whoever needs it in order has it through the state or from `done`. */
-    fw_store_relaxed(&task->finished_wall_ns, finished_wall_ns);
+    /* Relaxed: whoever needs it in order has it through the state. The clock may have been set back
+     * meanwhile. */
+    int64_t started_wall_ns = fw_load_relaxed(&task->started_wall_ns);
+    return FW_LIKELY(now_wall_ns >= started_wall_ns) ? now_wall_ns : started_wall_ns;
 }
 
 static inline fw_counter fw_engine_counter_of(fw_state state)

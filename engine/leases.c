@@ -106,7 +106,7 @@ static void stamp(fw_dispatch *dispatch, fw_task *task)
         dispatch->now_wall_ns = fw_wall_ns();
     }
     int64_t now_ns = dispatch->now_wall_ns;
-    /* Relaxed: as in fw_engine_stamp_end. */
+    /* Relaxed: whoever needs it in order has it through the state or from `done`. */
     fw_store_relaxed(&task->started_wall_ns,
                      now_ns < task->created_wall_ns ? task->created_wall_ns : now_ns);
 }

@@ -13,7 +13,7 @@
  * back before the taker leaves its section. (A task that was never shared goes through
  * fw_rcu_retire for that reason.)
  *
- * Links: node.next from task to task in a list, index_next from pack to pack; both atomic,
+ * Links: node.next from task to task in a list, waiters from pack to pack; both atomic,
  * because a taker that comes too late may look at a task that somebody else has already.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/memory.h"
@@ -36,8 +36,8 @@
 #endif
 
 _Static_assert(offsetof(fw_task, payload) % 16 == 0, "payloads are aligned to 16 bytes");
-_Static_assert(offsetof(fw_task, payload) <= 96, "the header is what every queued task costs");
-_Static_assert(offsetof(fw_task, node) == 0 && offsetof(fw_task, index_next) == 8,
+_Static_assert(offsetof(fw_task, payload) <= 80, "the header is what every queued task costs");
+_Static_assert(offsetof(fw_task, node) == 0 && offsetof(fw_task, waiters) == 8,
                "the links come first; the rest of the header is cleared as plain memory");
 
 enum { LINE = 64, LINES = FW_MEMORY_SLAB_MAX / LINE, PACK_MAX = 32, PACKS_MIN = 1024 };
@@ -121,7 +121,7 @@ static fw_task *depot_pop(fw_memory_class *class)
     fw_task *top = fw_load_acquire(&class->depot);
     /* Relaxed: right if the swap succeeds, see memory-note.
      * [memory-depot] acquire: as above, when the top has changed. */
-    while (top && !fw_cas_acquire(&class->depot, &top, fw_load_relaxed(&top->index_next)))
+    while (top && !fw_cas_acquire(&class->depot, &top, (fw_task *)fw_load_relaxed(&top->waiters)))
         continue;
     fw_rcu_read_unlock();
     return top;
@@ -132,7 +132,7 @@ static void depot_push(fw_memory_class *class, fw_task *first)
     /* Relaxed: the swap decides. */
     fw_task *top = fw_load_relaxed(&class->depot);
     do {
-        fw_store_relaxed(&first->index_next, top);
+        fw_store_relaxed(&first->waiters, (void *)top);
         /* [memory-depot] release: the links, here and below. */
     } while (!fw_cas_release(&class->depot, &top, first));
 }
@@ -246,8 +246,8 @@ fw_task *fw_memory_alloc(fw_memory *memory, size_t payload_bytes)
         return NULL;
     link_to(task, NULL);
     /* Relaxed: a depot's late taker may look at it, see memory-note. */
-    fw_store_relaxed(&task->index_next, NULL);
-    enum { PLAIN = offsetof(fw_task, index_next) + sizeof task->index_next };
+    fw_store_relaxed(&task->waiters, NULL);
+    enum { PLAIN = offsetof(fw_task, waiters) + sizeof task->waiters };
     memset((char *)task + PLAIN, 0, offsetof(fw_task, payload) - PLAIN);
     task->payload_bytes = (uint32_t)payload_bytes;
     task->size_class = (uint8_t)(memory->label | number);

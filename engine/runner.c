@@ -27,7 +27,7 @@ static inline int64_t start(fw_runner *runner, fw_task *task)
     /* Accepted after the reading that we have. */
     if (FW_UNLIKELY(task->created_wall_ns > fw_stamp_wall(&runner->stamp, now_ns)))
         now_ns = fw_stamp_now(&runner->stamp);
-    /* Relaxed: see fw_engine_stamp_end. */
+    /* Relaxed: see fw_engine_end_of. */
     fw_store_relaxed(&task->started_wall_ns, fw_stamp_wall(&runner->stamp, now_ns));
     return now_ns;
 }
@@ -71,9 +71,8 @@ static inline void finish(fw_engine *engine, fw_runner *runner, fw_task *task, u
     }
     int why = FW_LIKELY(state != FW_CANCELLED) ? FW_ENDED_BY_RUN : FW_ENDED_BY_CANCEL;
     /* The start is of the same stamp, so the end is not before it unless the clock was set. */
-    fw_engine_stamp_end(task, fw_load_relaxed(&task->started_wall_ns),
-                        fw_stamp_wall(&runner->stamp, end_ns));
-    engine->ops.done(engine->ops.context, task, why);
+    engine->ops.done(engine->ops.context, task, why,
+                     fw_engine_end_of(task, fw_stamp_wall(&runner->stamp, end_ns)));
     fw_index_remove(&engine->index, task);
     fw_counter_row_add(runner->counters, fw_engine_counter_of(state), 1);
     fw_retire_row_add(&engine->retire, runner->retired, task, FW_TASK_REFERENCES);

@@ -57,11 +57,12 @@ static fw_run run(void *context, fw_task *task, unsigned thread)
     return FW_RUN_SUCCESS;
 }
 
-static void done(void *context, fw_task *task, int why)
+static void done(void *context, fw_task *task, int why, int64_t ended_ns)
 {
     (void)context;
     (void)task;
     (void)why;
+    (void)ended_ns;
 }
 
 static void send(void *context, void *owner, const fw_handout *handouts, size_t count)

@@ -1,7 +1,8 @@
 /* perf/scale_bench.c - the engine with a great many tasks: scale_bench WHAT [N]
  *
- * depth [N]   from 1000 to N (10,000,000) tasks wait while the task thread is held: ns to queue
- *             one (-fill), ns to run one (-run), at each depth over at least a million tasks
+ * depth [N [FROM]]
+ *             from FROM (1000) to N (10,000,000) tasks wait while the task thread is held: ns to
+ *             queue one (-fill), ns to run one (-run), at each depth over at least a million tasks
  * timers N    N tasks wait for a time in an hour: ns to put one there, bytes, and what the process
  *             uses a second with nothing to do
  * lateness N  the same N wait, and a thousand tasks a second come that are due 20 ms later: how
@@ -56,11 +57,12 @@ static fw_run run(void *context, fw_task *task, unsigned thread)
     return FW_RUN_SUCCESS;
 }
 
-static void done(void *context, fw_task *task, int why)
+static void done(void *context, fw_task *task, int why, int64_t ended_ns)
 {
     (void)context;
     (void)task;
     (void)why;
+    (void)ended_ns;
 }
 
 static bench *open_bench(unsigned threads, size_t tasks_max)
@@ -258,7 +260,8 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     size_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
     if (strcmp(what, "depth") == 0) {
-        for (size_t at = 1000; at <= (n > 0 ? n : 10000000); at *= 10)
+        size_t from = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000;
+        for (size_t at = from; at <= (n > 0 ? n : 10000000); at *= 10)
             depth(at);
     } else if (strcmp(what, "timers") == 0 && n > 0) {
         timers(n);

@@ -38,10 +38,11 @@ static fw_run run(void *context, fw_task *task, unsigned thread)
     return task->name ? FW_RUN_FAILURE : FW_RUN_SUCCESS;
 }
 
-static void done(void *context, fw_task *task, int why)
+static void done(void *context, fw_task *task, int why, int64_t ended_ns)
 {
     (void)context;
     (void)task;
+    (void)ended_ns;
     FW_ASSERT(why == FW_ENDED_BY_RUN);
 }
 

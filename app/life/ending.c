@@ -44,10 +44,10 @@ static const int64_t flush_critical_after_ns = 10 * FW_NS_PER_US;
 static _Thread_local int64_t my_flush_ns, my_critical_flush_ns;
 
 /* Near enough for what is kept by the second, and a clock is not read for each end. */
-static int64_t about_now_ns(const fw_task *task)
+static int64_t about_now_ns(int64_t wall_ns)
 {
     static _Thread_local int64_t my_wall_ns, my_now_ns;
-    int64_t wall_ns = fw_load_relaxed(&task->finished_wall_ns), since_ns = wall_ns - my_wall_ns;
+    int64_t since_ns = wall_ns - my_wall_ns;
     if (since_ns < 0 || since_ns >= FW_NS_PER_MS) {
         my_wall_ns = wall_ns;
         my_now_ns = fw_now_ns();
@@ -55,10 +55,8 @@ static int64_t about_now_ns(const fw_task *task)
     return my_now_ns;
 }
 
-static void flush_in_time(fw_lifecycle *life, const fw_task *task)
+static void flush_in_time(fw_lifecycle *life, bool critical, int64_t now_ns)
 {
-    int64_t now_ns = fw_load_relaxed(&task->finished_wall_ns);
-    bool critical = task->level == FW_CRITICAL;
     int64_t since_ns = now_ns - (critical ? my_critical_flush_ns : my_flush_ns);
     /* A wall clock that was set back just makes one more write. */
     if (since_ns >= 0 && since_ns < (critical ? flush_critical_after_ns : flush_after_ns))
@@ -185,31 +183,30 @@ static int64_t ready_ns(fw_task *task)
                                                                  : task->created_wall_ns;
 }
 
-static void count_end(fw_lifecycle *life, fw_task *task, int why, fw_state status)
+static void count_end(fw_lifecycle *life, fw_task *task, int why, const fw_cache_item *item)
 {
     fw_run_count kind = FW_COUNT_FAILURE;
     if (why == FW_ENDED_BY_DEADLINE || (why == FW_ENDED_BY_RUN && fw_my_run.late))
         kind = FW_COUNT_TIMEOUT;
     else if (why == FW_ENDED_BY_OWNER && is_my_verdict(EXPIRED))
         kind = FW_COUNT_EXPIRED;
-    else if (status == FW_SUCCESS)
+    else if (item->status == FW_SUCCESS)
         kind = FW_COUNT_SUCCESS;
-    else if (status == FW_CANCELLED)
+    else if (item->status == FW_CANCELLED)
         kind = FW_COUNT_CANCELLED;
     unsigned thread = life->threads;
     if (why == FW_ENDED_BY_RUN && fw_my_run.thread < thread)
         thread = fw_my_run.thread;
     size_t place = task->name;
     fw_run_counts_add(life->counts, place, task->level, kind, 1, thread);
-    int64_t ran_ns =
-        fw_load_relaxed(&task->finished_wall_ns) - fw_load_relaxed(&task->started_wall_ns);
+    int64_t ran_ns = item->finished_wall_ns - item->started_wall_ns;
     if (fw_my_run.ran_ns > 0)
         ran_ns = fw_my_run.ran_ns;
     if (why == FW_ENDED_BY_RUN && ran_ns > 0) {
         fw_run_counts_add(life->counts, place, task->level, FW_COUNT_RUN_NS, (uint64_t)ran_ns,
                           thread);
         const fw_latency_sample sample = {task->level, task->name, ready_ns(task),
-                                          fw_load_relaxed(&task->started_wall_ns), ran_ns};
+                                          item->started_wall_ns, ran_ns};
         fw_latency_note(life->latency, &sample, thread);
     }
 }
@@ -348,7 +345,7 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
     fw_buffer_fini(&errors);
 }
 
-void fw_lifecycle_done(void *context, fw_task *task, int why)
+void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall_ns)
 {
     fw_lifecycle *life = context;
     char buffer[FW_UUID_TEXT], text[96];
@@ -369,7 +366,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         .attempt = fw_load_relaxed(&task->attempt),
         .created_wall_ns = task->created_wall_ns,
         .started_wall_ns = fw_load_relaxed(&task->started_wall_ns),
-        .finished_wall_ns = fw_load_relaxed(&task->finished_wall_ns),
+        .finished_wall_ns = ended_wall_ns,
         .name = fw_name_text(name_of(life, task)),
         .callback = fw_record_callback(task),
     };
@@ -380,8 +377,9 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
         view.again_ns = fw_my_run_again_ns();
     else if (FW_UNLIKELY(item.started_wall_ns != 0))
         fw_modules_wake(life->modules);
-    fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0, about_now_ns(task));
-    count_end(life, task, why, item.status);
+    fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0,
+                 about_now_ns(ended_wall_ns));
+    count_end(life, task, why, &item);
     if (fw_is_heard(life))
         fw_post_ended(life, &item, why == FW_ENDED_BY_RUN ? fw_my_run.ran_ns : 0);
     if (FW_UNLIKELY(item.status == FW_FAILURE))
@@ -395,7 +393,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why)
     if (FW_UNLIKELY(!life->net))
         return;
     if (why == FW_ENDED_BY_RUN)
-        flush_in_time(life, task);
+        flush_in_time(life, task->level == FW_CRITICAL, ended_wall_ns);
     else
         fw_net_flush(life->net);
 }

@@ -48,7 +48,7 @@ void fw_lifecycle_batch_refused(void *context, const fw_span *ids, size_t count,
 void fw_lifecycle_query(void *context, const fw_query *query);
 /* ends */
 fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread);
-void fw_lifecycle_done(void *context, fw_task *task, int why);
+void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall_ns);
 /* When a failed run is followed by another: 0 never. */
 int64_t fw_lifecycle_again(void *context, fw_task *task, int why);
 /* Stores and answers a submission that ends without having been a task: a name nobody knows. */

@@ -80,11 +80,12 @@ static inline fw_run crowd_run(void *context, fw_task *task, unsigned thread)
     return task->key.low % 9 ? FW_RUN_SUCCESS : FW_RUN_FAILURE;
 }
 
-static inline void crowd_done(void *context, fw_task *task, int why)
+static inline void crowd_done(void *context, fw_task *task, int why, int64_t ended_ns)
 {
     crowd *c = context;
     (void)task;
     (void)why;
+    (void)ended_ns;
     fw_add_seq_cst(&c->dones, 1);
 }
 

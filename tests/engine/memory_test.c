@@ -55,7 +55,7 @@ static void every_size_has_room(void **state)
         assert_memory_equal(task, &zero, offsetof(fw_task, payload));
         memset(task, 0xee, offsetof(fw_task, payload_bytes));
         memset(&task->key, 0xee, offsetof(fw_task, size_class) - offsetof(fw_task, key));
-        memset(&task->started_wall_ns, 0xee, 16);
+        memset(&task->started_wall_ns, 0xee, 8);
         memset(task->payload, 0xee, bytes);
         fw_memory_free(memory, task);
     }

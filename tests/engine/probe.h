@@ -99,7 +99,7 @@ static fw_run probe_run(void *context, fw_task *task, unsigned thread)
     return way == WAY_FAIL ? FW_RUN_FAILURE : FW_RUN_SUCCESS;
 }
 
-static void probe_done(void *context, fw_task *task, int why)
+static void probe_done(void *context, fw_task *task, int why, int64_t ended_ns)
 {
     probe *p = context;
     probe_record *record = probe_record_of(task);
@@ -108,7 +108,7 @@ static void probe_done(void *context, fw_task *task, int why)
     fw_store_seq_cst(&record->attempt, fw_load_relaxed(&task->attempt));
     fw_store_seq_cst(&record->created, task->created_wall_ns);
     fw_store_seq_cst(&record->started, fw_load_relaxed(&task->started_wall_ns));
-    fw_store_seq_cst(&record->finished, fw_load_relaxed(&task->finished_wall_ns));
+    fw_store_seq_cst(&record->finished, ended_ns);
     fw_add_seq_cst(&record->dones, 1);
     fw_add_seq_cst(&p->dones, 1);
 }

@@ -1,4 +1,4 @@
-/* Every order of threads on one chain: I1 and I3 of engine/index.h, and walk-note of
+/* Every order of threads on one bucket: I1 and I3 of engine/index.h, came-note and full-note of
  * engine/index.c. Tasks are never reused here, which is what read sections give the real callers.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "explorer.h"
@@ -8,57 +8,76 @@
 #include "base/assert.h"
 #include "engine/index.h"
 
-enum { TASKS = 8 };
+enum { TASKS = 12, FULL = FW_BUCKET_TASKS };
 
 static fw_index table;
 static fw_task tasks[TASKS];
+static fw_key keys[TASKS];
 static fw_task *returned[FW_MODEL_THREADS_MAX];
 static bool gone[TASKS];
 
-/* The number-th key that falls into the bucket of key 0. */
-static fw_key chain_key(unsigned number)
+/* Keys of one bucket and one tag, so that only the tasks tell them apart. */
+static void choose_keys(void)
 {
+    uint64_t first = fw_index_hash(keys[0]);
     fw_key key = {0, 0};
-    const fw_bucket *bucket = fw_index_bucket(&table, key);
-    for (; number > 0; number--) {
+    for (unsigned i = 1; i < TASKS; i++) {
         do
             key.low++;
-        while (fw_index_bucket(&table, key) != bucket);
+        while (fw_index_home(&table, fw_index_hash(key)) != fw_index_home(&table, first) ||
+               fw_index_tag(fw_index_hash(key)) != fw_index_tag(first));
+        keys[i] = key;
     }
-    return key;
 }
 
 static void begin_empty(void)
 {
-    if (!table.buckets)
+    if (!table.buckets) {
         FW_ASSERT(fw_index_init(&table, 1) == 0);
+        choose_keys();
+    }
     memset(table.buckets, 0, table.count * sizeof *table.buckets);
     memset(tasks, 0, sizeof tasks);
     memset(returned, 0, sizeof returned);
     memset(gone, 0, sizeof gone);
     for (unsigned i = 0; i < TASKS; i++)
-        tasks[i].key = chain_key(i);
+        tasks[i].key = keys[i];
 }
 
-/* A chain of three: 2, 1, 0. */
-static void begin_chain(void)
+static void begin_with(unsigned count)
 {
     begin_empty();
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < count; i++)
         FW_ASSERT(fw_index_insert(&table, &tasks[i]) == &tasks[i]);
 }
 
-/* Whether a task can still be reached, marked or not; reads without steps. */
+/* 0, 1 and 2 are in. */
+static void begin_chain(void)
+{
+    begin_with(3);
+}
+
+/* Whether a task is in any bucket; reads without steps. */
 static bool is_linked(const fw_task *task)
 {
-    uintptr_t at = (uintptr_t)*fw_index_bucket(&table, task->key);
-    while (at & ~(uintptr_t)1) {
-        const fw_task *member = (const fw_task *)(at & ~(uintptr_t)1);
-        if (member == task)
-            return true;
-        at = (uintptr_t)member->index_next;
-    }
+    for (size_t i = 0; i < table.count; i++)
+        for (unsigned place = 0; place < FW_BUCKET_TASKS; place++)
+            if (table.buckets[i].tasks[place] == task &&
+                fw_bucket_tag(table.buckets[i].word, place) != 0)
+                return true;
     return false;
+}
+
+static bool is_empty(void)
+{
+    for (size_t i = 0; i < table.count; i++) {
+        if (table.buckets[i].word % FW_BUCKET_CAME != 0)
+            return false;
+        for (unsigned place = 0; place < FW_BUCKET_TASKS; place++)
+            if (table.buckets[i].tasks[place])
+                return false;
+    }
+    return true;
 }
 
 static void take_out(unsigned number)
@@ -144,7 +163,7 @@ static void run_leaving(unsigned thread)
 static void end_leaving(void)
 {
     end_all();
-    fw_model_check(*fw_index_bucket(&table, tasks[0].key) == NULL);
+    fw_model_check(is_empty());
 }
 
 /* A key is given up and taken again, while somebody else wants it. */
@@ -173,6 +192,56 @@ static void end_again(void)
     fw_model_check(returned[1] == returned[0] || returned[1] == &tasks[1]);
 }
 
+/* The bucket is full: two of one key go past it, while a place becomes free. */
+static void begin_full(void)
+{
+    begin_with(FULL);
+    tasks[FULL + 1].key = tasks[FULL].key;
+}
+
+static void run_full(unsigned thread)
+{
+    if (thread < 2)
+        returned[thread] = fw_index_insert(&table, &tasks[FULL + thread]);
+    else
+        take_out(3);
+}
+
+static void end_full(void)
+{
+    end_all();
+    fw_model_check(returned[0] == returned[1]);
+    fw_model_check(is_linked(returned[0]));
+    fw_model_check(is_linked(&tasks[FULL]) != is_linked(&tasks[FULL + 1]));
+    fw_index_remove(&table, returned[0]);
+    for (unsigned i = 0; i < FULL; i++)
+        if (!gone[i])
+            fw_index_remove(&table, &tasks[i]);
+    fw_model_check(is_empty());
+}
+
+/* One that went past leaves, another comes, and the third beside it is found throughout. */
+static void begin_past(void)
+{
+    begin_with(FULL + 2);
+}
+
+static void run_past(unsigned thread)
+{
+    if (thread == 0)
+        take_out(FULL);
+    else if (thread == 1)
+        put_in(FULL + 2);
+    else
+        fw_model_check(fw_index_find(&table, tasks[FULL + 1].key) == &tasks[FULL + 1]);
+}
+
+static void end_past(void)
+{
+    end_all();
+    fw_model_check(is_linked(&tasks[FULL + 1]) && is_linked(&tasks[FULL + 2]));
+}
+
 int main(void)
 {
     const fw_model models[] = {
@@ -182,5 +251,11 @@ int main(void)
         {"index: all leave", 3, begin_chain, run_leaving, end_leaving},
         {"index: a key is taken again", 2, begin_again, run_again, end_again},
     };
-    return fw_model_main(models, sizeof models / sizeof models[0], 3);
+    /* With three preemptions these are a million and a half schedules, all right. */
+    const fw_model full[] = {
+        {"index: two of one key past a full bucket", 3, begin_full, run_full, end_full},
+        {"index: behind a full bucket", 3, begin_past, run_past, end_past},
+    };
+    return fw_model_main(models, sizeof models / sizeof models[0], 3) ||
+           fw_model_main(full, sizeof full / sizeof full[0], 2);
 }
