@@ -61,6 +61,8 @@ int fw_control_plane_build_engine(fw_control_plane *plane)
     plane->house.life.waits = !s->local;
     plane->house.life.dedup_ns = s->dedup_ns;
     plane->house.life.unknown_hold_ns = s->unknown_hold_ns;
+    plane->house.life.keep_args = (int)s->keep_args;
+    plane->house.life.keep_args_max = (size_t)s->keep_args_max;
     plane->house.life.losses_max = (unsigned)s->losses_max;
     return 0;
 }

@@ -27,6 +27,11 @@ void fw_post_from(const char *worker)
     my_worker = worker;
 }
 
+const char *fw_post_whose(void)
+{
+    return my_worker;
+}
+
 static fw_span text_of(const char *text)
 {
     return text ? (fw_span){text, strlen(text)} : (fw_span){0};

@@ -38,5 +38,6 @@ void fw_post_progress(fw_lifecycle *life, fw_task *task, fw_span fields);
 
 /* What ends on this thread until it is said otherwise ran there. NULL: here. Borrowed. */
 void fw_post_from(const char *worker);
+const char *fw_post_whose(void);
 
 #endif

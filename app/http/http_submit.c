@@ -148,7 +148,7 @@ static void post_task(void *context, const fw_web_request *request, fw_web_answe
         fw_web_problem_field(answer, 422, error.field, "%s", error.text);
     else if (submit(plane, &s, 1, answer))
         fw_long_poll(&plane->house.life, s.id, preferred_wait(request->prefer), &request->ticket,
-                     true, answer);
+                     FW_POLL_SUBMITTED, answer);
     free(texts);
 }
 

@@ -10,6 +10,7 @@
 #include "app/http/long_poll.h"
 #include "app/http/task_page.h"
 #include "app/life/lifecycle_parts.h"
+#include "app/manage/manage_text.h"
 #include "base/clock.h"
 #include "base/rcu.h"
 
@@ -29,9 +30,19 @@ static void get_task(void *context, const fw_web_request *request, fw_web_answer
 {
     fw_control_plane *plane = context;
     int64_t wait_ns;
-    if (read_wait(request, &wait_ns, answer))
-        fw_long_poll(&plane->house.life, fw_web_param(request, "id"), wait_ns, &request->ticket,
-                     false, answer);
+    fw_span full;
+    unsigned flags = 0;
+    if (!read_wait(request, &wait_ns, answer))
+        return;
+    if (fw_web_query(request, "full", &full)) {
+        if (!fw_text_is(full, "true") && !fw_text_is(full, "false")) {
+            fw_web_problem_field(answer, 400, "full", "full: true or false");
+            return;
+        }
+        flags = fw_text_is(full, "true") ? FW_POLL_FULL : 0;
+    }
+    fw_long_poll(&plane->house.life, fw_web_param(request, "id"), wait_ns, &request->ticket, flags,
+                 answer);
 }
 
 /* --- the list --- */

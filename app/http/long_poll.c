@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/life/kept.h"
 #include "app/life/lifecycle_parts.h"
 #include "app/life/notes.h"
 #include "base/clock.h"
@@ -35,7 +36,7 @@ static void add_text(fw_buffer *out, const char *name, fw_span text)
 }
 
 /* task: what is known of a live one beside; NULL: it is over. */
-static void write_item(fw_buffer *out, const fw_cache_item *item, fw_task *task)
+static void write_item(fw_buffer *out, const fw_cache_item *item, fw_task *task, bool full)
 {
     char id[FW_UUID_TEXT];
     fw_span text = item->id;
@@ -60,10 +61,14 @@ static void write_item(fw_buffer *out, const fw_cache_item *item, fw_task *task)
     add_text(out, "error", item->error);
     if (task)
         fw_notes_write(out, task);
+    if (full && task)
+        fw_kept_write_args(out, task);
+    else if (full)
+        fw_buffer_add(out, item->request.ptr, item->request.len);
     fw_buffer_text(out, "}");
 }
 
-static void write_task(const fw_lifecycle *life, fw_buffer *out, fw_task *task)
+static void write_task(const fw_lifecycle *life, fw_buffer *out, fw_task *task, bool full)
 {
     char buffer[FW_UUID_TEXT];
     fw_result_view view = fw_view_of_task(task, buffer);
@@ -78,7 +83,7 @@ static void write_task(const fw_lifecycle *life, fw_buffer *out, fw_task *task)
         .started_wall_ns = view.started_wall_ns,
         .name = fw_name_text(fw_names_at(life->names, task->name)),
     };
-    write_item(out, &item, task);
+    write_item(out, &item, task, full);
 }
 
 /* An end that is not kept: no room, or the cache is off. */
@@ -99,38 +104,39 @@ static void write_end(const fw_lifecycle *life, fw_buffer *out, const fw_task *t
         .result = view->result,
         .error = view->error,
     };
-    write_item(out, &item, NULL);
+    write_item(out, &item, NULL, false);
 }
 
 typedef enum known { KNOWN_OVER, KNOWN_LIVE, KNOWN_EXPIRED, KNOWN_NEVER } known;
 
 /* Inside a read section; view: the end that is being told just now. */
-static known write_known(fw_lifecycle *life, fw_key key, fw_buffer *out, const fw_result_view *view)
+static known write_known(fw_lifecycle *life, fw_key key, fw_buffer *out, bool full,
+                         const fw_result_view *view)
 {
     fw_cache_item item;
     fw_task *task = fw_engine_find(life->engine, key);
     fw_cache_answer stored = fw_cache_get(life->cache, key, fw_now_ns(), false, &item);
     if (stored == FW_CACHE_FOUND)
-        write_item(out, &item, NULL);
+        write_item(out, &item, NULL, full);
     else if (task && view)
         write_end(life, out, task, view);
     else if (task)
-        write_task(life, out, task);
+        write_task(life, out, task, full);
     else
         return stored == FW_CACHE_EXPIRED ? KNOWN_EXPIRED : KNOWN_NEVER;
     return stored == FW_CACHE_FOUND || view ? KNOWN_OVER : KNOWN_LIVE;
 }
 
-static void tell(fw_lifecycle *life, fw_key key, bool submitted, const fw_result_view *view,
+static void tell(fw_lifecycle *life, fw_key key, unsigned flags, const fw_result_view *view,
                  fw_web_answer *answer)
 {
     char buffer[FW_UUID_TEXT];
-    known what = write_known(life, key, &answer->body, view);
+    known what = write_known(life, key, &answer->body, flags & FW_POLL_FULL, view);
     if (what == KNOWN_EXPIRED)
         fw_web_problem(answer, 410, "expired-task", "the result of this task is no longer kept");
     else if (what == KNOWN_NEVER)
         fw_web_problem(answer, 404, "unknown-task", "no task of this id has been seen");
-    if (what != KNOWN_LIVE || !submitted)
+    if (what != KNOWN_LIVE || !(flags & FW_POLL_SUBMITTED))
         return;
     answer->status = 202;
     fw_task *task = fw_engine_find(life->engine, key);
@@ -138,14 +144,11 @@ static void tell(fw_lifecycle *life, fw_key key, bool submitted, const fw_result
         fw_web_location(answer, "/api/v1/tasks/", fw_record_id(task, buffer));
 }
 
-/* In the flags of a waiter's reply: it has handed the task in. */
-enum { SUBMITTED = 1 };
-
-/* => false: it has ended, or nobody else may wait. */
+/* The flags go into the waiter's reply. => false: it has ended, or nobody else may wait. */
 static bool wait_for(fw_lifecycle *life, fw_key key, int64_t wait_ns, const fw_web_ticket *ticket,
-                     bool submitted)
+                     unsigned flags)
 {
-    const fw_reply_to nobody = {.form = FW_REPLY_NONE, .flags = submitted ? SUBMITTED : 0};
+    const fw_reply_to nobody = {.form = FW_REPLY_NONE, .flags = (uint8_t)flags};
     fw_task *task = fw_engine_find(life->engine, key);
     if (!task)
         return false;
@@ -158,7 +161,7 @@ static bool wait_for(fw_lifecycle *life, fw_key key, int64_t wait_ns, const fw_w
 }
 
 void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                  bool submitted, fw_web_answer *answer)
+                  unsigned flags, fw_web_answer *answer)
 {
     if (id.len > FW_ID_MAX) {
         fw_web_problem(answer, 404, "unknown-task", "no task has an id of this length");
@@ -167,16 +170,16 @@ void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_
     fw_key key = fw_key_from_text(id);
     fw_rcu_read_lock();
     answer->is_later =
-        wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket, submitted);
+        wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket, flags);
     if (!answer->is_later)
-        tell(life, key, submitted, NULL, answer);
+        tell(life, key, flags, NULL, answer);
     fw_rcu_read_unlock();
 }
 
 bool fw_long_poll_show(fw_lifecycle *life, fw_key key, fw_buffer *out)
 {
     fw_rcu_read_lock();
-    known what = write_known(life, key, out, NULL);
+    known what = write_known(life, key, out, false, NULL);
     fw_rcu_read_unlock();
     return what == KNOWN_OVER || what == KNOWN_LIVE;
 }
@@ -185,7 +188,7 @@ void fw_long_poll_answer(fw_lifecycle *life, const fw_waiter *waiter, const fw_r
 {
     fw_web_answer answer = fw_web_answer_begin();
     fw_rcu_read_lock();
-    tell(life, waiter->key, (waiter->reply.flags & SUBMITTED) != 0, view, &answer);
+    tell(life, waiter->key, waiter->reply.flags, view, &answer);
     fw_rcu_read_unlock();
     fw_web_answer_later(&waiter->ticket, &answer);
 }

@@ -9,12 +9,17 @@
 
 #include "app/life/lifecycle.h"
 
+enum {
+    FW_POLL_SUBMITTED = 1, /* it asks for the task that it has just handed in: one that has not
+                              ended is 202 with its location */
+    FW_POLL_FULL = 2       /* with what is kept beside: app/life/kept.h */
+};
+
 /* Answers what is known of the task: 200, or 404 (never seen) or 410 (its result is gone). If it
  * has not ended and wait_ns is not 0, the answer comes later, at the latest after wait_ns; at once
- * if no ticket is free. submitted: this asks for the task that it has just handed in, so that one
- * that has not ended is 202 with its location. */
+ * if no ticket is free. flags: FW_POLL_... */
 void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_ticket *ticket,
-                  bool submitted, fw_web_answer *answer);
+                  unsigned flags, fw_web_answer *answer);
 /* Writes the same object. False: nothing is known. Any thread. */
 bool fw_long_poll_show(fw_lifecycle *life, fw_key key, fw_buffer *out);
 /* Answers a claimed waiter that has a ticket. view: how its task ended; NULL: its time is over. Any

@@ -7,6 +7,7 @@
 #include "app/compose/compose.h"
 #include "app/events/event_posts.h"
 #include "app/http/long_poll.h"
+#include "app/life/kept.h"
 #include "app/life/lifecycle_parts.h"
 #include "app/life/notes.h"
 #include "app/life/webhooks.h"
@@ -345,6 +346,26 @@ static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
     fw_buffer_fini(&errors);
 }
 
+/* With what is kept beside, unless only that is too much. */
+static void store(fw_lifecycle *life, fw_task *task, fw_cache_item *item, int why)
+{
+    const fw_record_extras *extras = fw_record_extras_of(task);
+    int64_t ttl_ns = extras ? extras->result_ttl_ns : 0;
+    int64_t now_ns = about_now_ns(item->finished_wall_ns);
+    fw_buffer beside = {0};
+    if (FW_UNLIKELY(fw_kept_wanted(life, item))) {
+        fw_kept_write(&beside, life, task, item, why == FW_ENDED_BY_RUN);
+        if (!beside.failed)
+            item->request = (fw_span){beside.data, beside.len};
+    }
+    if (fw_cache_put(life->cache, item, ttl_ns, now_ns) < 0 && beside.len > 0) {
+        item->request = (fw_span){0};
+        fw_cache_put(life->cache, item, ttl_ns, now_ns);
+    }
+    item->request = (fw_span){0};
+    fw_buffer_fini(&beside);
+}
+
 void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall_ns)
 {
     fw_lifecycle *life = context;
@@ -377,8 +398,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall
         view.again_ns = fw_my_run_again_ns();
     else if (FW_UNLIKELY(item.started_wall_ns != 0))
         fw_modules_wake(life->modules);
-    fw_cache_put(life->cache, &item, extras ? extras->result_ttl_ns : 0,
-                 about_now_ns(ended_wall_ns));
+    store(life, task, &item, why);
     count_end(life, task, why, &item);
     if (fw_is_heard(life))
         fw_post_ended(life, &item, why == FW_ENDED_BY_RUN ? fw_my_run.ran_ns : 0);

@@ -36,6 +36,8 @@ typedef struct fw_lifecycle {
     int64_t task_timeout_ns, hold_ns;
     int64_t dedup_ns;             /* an id is not run again so soon; 0: is */
     int64_t unknown_hold_ns;      /* see app/life/unknown.h; 0: for ever */
+    int keep_args;                /* FW_KEEP_ARGS_..., see app/life/kept.h */
+    size_t keep_args_max;         /* bytes */
     unsigned losses_max;          /* see loss-note in app/workers/work.c */
     fw_dead *dead;                /* NULL: a subworker keeps none */
     struct fw_workers *workers;   /* NULL: a subworker has none */

@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/latest.h"
 
-enum { FW_ATTEMPTS_KEPT = 8, FW_ATTEMPT_TEXT_MAX = 512 };
+enum { FW_ATTEMPTS_KEPT = 8, FW_ATTEMPT_TEXT_MAX = 512, FW_ATTEMPT_WORKER_MAX = 64 };
 
 /* The task's run says how far it is. Any thread of a run, or who hears of it; the caller keeps the
  * task alive. 0 or -FW_ENOMEM. */
@@ -26,11 +26,19 @@ typedef struct fw_progress_copy {
 } fw_progress_copy;
 const fw_progress_view *fw_notes_read_progress(fw_task *task, fw_progress_copy *copy);
 
+typedef struct fw_failed_run {
+    unsigned attempt;
+    fw_span error;
+    const char *worker; /* NULL: here */
+    unsigned thread;    /* here; UINT_MAX: not known */
+    int64_t began_wall_ns, ended_wall_ns;
+} fw_failed_run;
 /* A run failed, and another one follows or not: who ends runs, one at a time per task. Twice for
  * one attempt counts once. Forgets the progress of the run. */
-void fw_notes_failed(fw_task *task, unsigned attempt, fw_span error, int64_t ended_wall_ns);
-/* [{"attempt": 1, "error": "...", "ended_unix": 1.5}, ...], the last FW_ATTEMPTS_KEPT. False, and
- * nothing is written: none failed. In a read section. */
+void fw_notes_failed(fw_task *task, const fw_failed_run *run);
+/* [{"attempt": 1, "error": "...", "began_unix": 1.5, "ended_unix": 1.5, "thread": 2}, ...], the
+ * last FW_ATTEMPTS_KEPT, or with "worker" instead of "thread". False, and nothing is written: none
+ * failed. In a read section. */
 bool fw_notes_write_attempts(fw_buffer *out, fw_task *task);
 /* "done": 1, "total": 2, "note": "text" */
 void fw_progress_write(fw_buffer *out, const fw_progress_view *progress);

@@ -144,6 +144,20 @@ fw_span fw_timeout_text(const fw_task *task, char *out, size_t capacity)
     return (fw_span){out, (size_t)len};
 }
 
+/* run: on this thread, or for the worker that this thread speaks for. */
+static void note_failure(fw_task *task, unsigned attempt, fw_span error, bool run)
+{
+    const char *worker = run ? fw_post_whose() : NULL;
+    const fw_failed_run failed = {.attempt = attempt,
+                                  .error = error,
+                                  .worker = worker,
+                                  .thread = run && !worker ? fw_my_run.thread : UINT_MAX,
+                                  /* Relaxed: changed between runs only. */
+                                  .began_wall_ns = fw_load_relaxed(&task->started_wall_ns),
+                                  .ended_wall_ns = fw_wall_ns()};
+    fw_notes_failed(task, &failed);
+}
+
 int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
 {
     fw_lifecycle *life = context;
@@ -160,7 +174,7 @@ int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
     fw_span error =
         run && !fw_my_run.late ? fw_my_run.output.error : fw_timeout_text(task, text, sizeof text);
     if (due_ns != 0 || attempt > 1)
-        fw_notes_failed(task, attempt, error, fw_wall_ns());
+        note_failure(task, attempt, error, run);
     if (due_ns != 0 && fw_is_heard(life))
         fw_post_retried(life, task, error, due_ns - fw_now_ns());
     return due_ns;

@@ -72,6 +72,7 @@ typedef struct fw_settings {
     int64_t queue_max, queue_max_bytes, payload_max;
     /* results */
     int64_t cache_size, cache_bytes, cache_ttl_ns;
+    int64_t keep_args, keep_args_max; /* FW_KEEP_ARGS_..., app/life/kept.h */
     int64_t cache_shards; /* 0: auto */
     /* network */
     int64_t connections_max;

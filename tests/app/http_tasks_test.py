@@ -1,6 +1,6 @@
 """/api/v1/tasks: the list, results, cancelling, running again; and /api/v1/dead.
 
-Covers app/http/http_tasks.c, app/http/http_dead.c, app/http/task_page.c.
+Covers app/http/http_tasks.c, app/http/http_dead.c, app/http/task_page.c, app/life/kept.c.
 SPDX-License-Identifier: Apache-2.0
 """
 from http_case import HttpCase
@@ -109,6 +109,40 @@ class Tasks(HttpCase):
         self.refused(409, "POST", "/api/v1/tasks/d2:retry")
         self.assertEqual(self.ok("POST", "/api/tasks/d2/retry", status=400),
                          {"error": "Task is not in a retryable state"})
+
+
+    def test_what_is_kept_beside(self):
+        self.ok("POST", "/api/v1/tasks", {"task": "fail", "args": ["no paper"], "id": "k1",
+                                          "max_retries": 1, "retry_delay": 0}, prefer="wait=60")
+        self.assertNotIn("args", self.ok("GET", "/api/v1/tasks/k1"))
+        task = self.ok("GET", "/api/v1/tasks/k1?full=true")
+        self.assertEqual((task["args"], task["kwargs"]), (["no paper"], {}))
+        self.assertEqual([(a["attempt"], a["error"]) for a in task["attempts"]],
+                         [(1, "no paper"), (2, "no paper")])
+        for attempt in task["attempts"]:
+            self.assertGreaterEqual(attempt["ended_unix"], attempt["began_unix"])
+            self.assertIn("thread", attempt)
+        self.assertEqual(task["thread"], task["attempts"][-1]["thread"])
+        self.shared.hold("k2")
+        self.assertIn("args", self.ok("GET", "/api/v1/tasks/k2?full=true"))
+        self.assertNotIn("args", self.ok("GET", "/api/v1/tasks/k2?full=false"))
+        self.ok("DELETE", "/api/v1/tasks/k2")
+        self.ok("POST", "/api/v1/tasks", {"task": "add", "args": [1, 1], "id": "k3"},
+                prefer="wait=60")
+        self.assertNotIn("args", self.ok("GET", "/api/v1/tasks/k3?full=true&wait=60"))
+        self.refused(400, "GET", "/api/v1/tasks/k3?full=yes")
+
+
+class Kept(HttpCase):
+    flags = ("--keep-args", "all", "--keep-args-max", "20")
+
+    def test_arguments_of_all_that_are_short(self):
+        for args, kept in (([1, 2], True), (["x" * 20, ""], False)):
+            self.ok("POST", "/api/v1/tasks", {"task": "add", "args": args, "id": f"a{kept}"},
+                    prefer="wait=60")
+            task = self.ok("GET", f"/api/v1/tasks/a{kept}?full=true")
+            self.assertEqual(task.get("args"), args if kept else None)
+            self.assertIn("thread", task)
 
 
 class Dead(HttpCase):
