@@ -122,6 +122,9 @@ void fw_engine_schedule(fw_engine *engine, fw_task *task, int64_t due_ns);
 void fw_engine_drop(fw_engine *engine, fw_task *task, bool success);
 /* Fetches into the cache what admit or find of that key will touch: call it a batch ahead. */
 void fw_engine_prefetch(const fw_engine *engine, fw_key key);
+/* When the run began that this task thread is in, as its time limit counts: monotonic. Only within
+ * ops.run, on that thread. */
+int64_t fw_engine_started_ns(const fw_engine *engine, unsigned thread);
 /* Live task of that key or NULL; valid inside the caller's RCU read section. */
 fw_task *fw_engine_find(fw_engine *engine, fw_key key);
 

@@ -88,6 +88,11 @@ static void leave_dispatch(fw_engine *engine, fw_runner *runner, uint64_t given,
     fw_local_end(engine, runner, level, ran_ns);
 }
 
+int64_t fw_engine_started_ns(const fw_engine *engine, unsigned thread)
+{
+    return engine->runners[thread].stamp.last_ns;
+}
+
 void fw_engine_run_node(fw_worker *worker, fw_work_node *node)
 {
     fw_task *task = FW_CONTAINER_OF(node, fw_task, node);

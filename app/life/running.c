@@ -59,7 +59,9 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
         .args = fw_record_args(task),
         .kwargs = fw_record_kwargs(task),
         .attempt = fw_load_relaxed(&task->attempt),
-        .deadline_ns = task->timeout_ns > 0 ? fw_now_ns() + task->timeout_ns : 0,
+        .deadline_ns = task->timeout_ns > 0
+                           ? fw_engine_started_ns(life->engine, thread) + task->timeout_ns
+                           : 0,
         .cancelled = cancel_requested,
         .cancelled_context = task,
         .options = fw_record_options(task),

@@ -79,9 +79,10 @@ static fw_run probe_run(void *context, fw_task *task, unsigned thread)
     probe_record *record = probe_record_of(task);
     const probe_payload *payload = (const void *)task->payload;
     probe_way way = fw_load_relaxed(&task->attempt) == 1 ? payload->first : payload->later;
-    (void)thread;
+    int64_t now_ns = fw_now_ns(), started_ns = fw_engine_started_ns(p->engine, thread);
+    assert_true(started_ns > 0 && started_ns <= now_ns);
     assert_true(fw_task_state(task) != FW_QUEUED);
-    fw_store_seq_cst(&record->began_ns, fw_now_ns());
+    fw_store_seq_cst(&record->began_ns, now_ns);
     fw_store_seq_cst(&record->seen, task);
     fw_add_seq_cst(&record->begun, 1);
     if (way == WAY_GATE)
