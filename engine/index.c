@@ -217,6 +217,9 @@ bool fw_index_walk(const fw_index *index, size_t *bucket, size_t buckets,
 {
     for (; buckets > 0 && *bucket < index->count; buckets--, ++*bucket) {
         fw_bucket *at = &index->buckets[*bucket];
+        /* Relaxed: most are empty, and a task that comes now may be missed. */
+        if ((fw_load_relaxed(&at->word) & FW_BUCKET_TAGS) == 0)
+            continue;
         for (unsigned place = 0; place < FW_BUCKET_TASKS; place++) {
             /* [index-word] acquire: tags that are set. */
             uint64_t word = fw_load_acquire(&at->word);
