@@ -10,25 +10,39 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
+static void add_name(fw_buffer *out, const char *name)
+{
+    fw_buffer_text(out, ", \"");
+    fw_buffer_text(out, name);
+    fw_buffer_text(out, "\": ");
+}
+
 /* RFC 3339 in UTC, or null. */
 static void add_time(fw_buffer *out, const char *name, int64_t wall_ns)
 {
-    char whole[32];
-    struct tm parts;
+    /* The last second that was written: in a list most are of the same few. */
+    static _Thread_local time_t my_second = -1;
+    static _Thread_local char my_text[32];
     time_t seconds = (time_t)(wall_ns / FW_NS_PER_S);
+    add_name(out, name);
     if (wall_ns == 0) {
-        fw_buffer_format(out, ", \"%s\": null", name);
+        fw_buffer_text(out, "null");
         return;
     }
-    gmtime_r(&seconds, &parts);
-    strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &parts);
-    fw_buffer_format(out, ", \"%s\": \"%s.%06dZ\"", name, whole,
-                     (int)(wall_ns % FW_NS_PER_S / FW_NS_PER_US));
+    if (seconds != my_second) {
+        struct tm parts;
+        gmtime_r(&seconds, &parts);
+        strftime(my_text, sizeof my_text, "\"%Y-%m-%dT%H:%M:%S.", &parts);
+        my_second = seconds;
+    }
+    fw_buffer_text(out, my_text);
+    fw_buffer_digits(out, (uint64_t)(wall_ns % FW_NS_PER_S / FW_NS_PER_US), 6);
+    fw_buffer_text(out, "Z\"");
 }
 
 static void add_text(fw_buffer *out, const char *name, fw_span text)
 {
-    fw_buffer_format(out, ", \"%s\": ", name);
+    add_name(out, name);
     if (text.ptr)
         fw_buffer_json_string(out, text);
     else
