@@ -183,8 +183,7 @@ void fw_long_poll(fw_lifecycle *life, fw_span id, int64_t wait_ns, const fw_web_
     }
     fw_key key = fw_key_from_text(id);
     fw_rcu_read_lock();
-    answer->is_later =
-        wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket, flags);
+    answer->is_later = wait_ns > 0 && ticket->later && wait_for(life, key, wait_ns, ticket, flags);
     if (!answer->is_later)
         tell(life, key, flags, NULL, answer);
     fw_rcu_read_unlock();

@@ -5,12 +5,20 @@ import {clock} from "./format.js";
 
 /* global uPlot */
 
+// What a variable of the style sheet is in the present theme. An element has to be asked: the
+// variable itself has both themes' colours.
+const probe = document.body.appendChild(h("span", {hidden: true})), colours = new Map();
 export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  if (!colours.has(name)) {
+    probe.style.color = `var(--${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
 }
 
 const redraws = new Set();
 export function themeChanged() {
+  colours.clear();
   for (const redraw of redraws) redraw();
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themeChanged);

@@ -136,6 +136,18 @@ test("the detail of a task follows it to its end", async () => {
   await close(page);
 });
 
+test("every run of a task is told, and what it was asked, when it is over", async () => {
+  await dead("runs");
+  const page = await browser.open(plane, "#/tasks/runs");
+  await textOf(page, "#runs tbody", /1failure.*thread \d.*no paper.*2failure.*no paper/s);
+  await textOf(page, "#args", /"no paper"/);
+  await plane.api("/api/v1/dead:purge", "POST", {task_ids: ["runs"]});
+  await plane.submit([line("add", [1, 2], {id: "unkept"})]);
+  await page.goto(plane.url + "/#/tasks/unkept");
+  await textOf(page, "#asked", /not kept.*keep-args/);
+  await close(page);
+});
+
 test("dead tasks are retried by click, by keyboard, and by filter", async () => {
   for (const id of ["dead-1", "dead-2", "dead-3"]) await dead(id);
   const page = await browser.open(plane, "#/dead");

@@ -101,8 +101,9 @@ export class Plane {
     await new Promise((ended) => child.once("close", ended));
   }
 
-  async api(path, method = "GET") {
-    const answer = await fetch(this.url + path, {method});
+  async api(path, method = "GET", body) {
+    const answer = await fetch(this.url + path, {method, body: body && JSON.stringify(body),
+      headers: body ? {"Content-Type": "application/json"} : {}});
     return answer.json();
   }
 
