@@ -47,6 +47,15 @@ struct fw_call {
     fw_span told; /* to `after` */
 };
 
+/* The id as text: the task's own, or the key's in `buffer`. */
+static inline fw_span fw_call_input_id(const fw_call_input *input, char buffer[FW_UUID_TEXT])
+{
+    if (input->id.len > 0)
+        return input->id;
+    fw_key_format(buffer, input->key);
+    return (fw_span){buffer, FW_UUID_TEXT};
+}
+
 /* Of zeroed memory; `bell` may be in use already. False: no memory. */
 bool fw_call_thread_init(fw_call_thread *thread);
 void fw_call_thread_fini(fw_call_thread *thread);

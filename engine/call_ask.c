@@ -22,15 +22,11 @@ const char *fw_call_id(const fw_call *c)
 {
     fw_call_thread *thread = c->thread;
     if (!thread->has_id) {
-        size_t len = c->input->id.len;
-        FW_ASSERT(len <= FW_ID_MAX);
-        if (len > 0) {
-            memcpy(thread->id, c->input->id.ptr, len);
-        } else {
-            fw_key_format(thread->id, c->input->key);
-            len = FW_UUID_TEXT;
-        }
-        thread->id[len] = '\0';
+        char buffer[FW_UUID_TEXT];
+        fw_span id = fw_call_input_id(c->input, buffer);
+        FW_ASSERT(id.len <= FW_ID_MAX);
+        memcpy(thread->id, id.ptr, id.len);
+        thread->id[id.len] = '\0';
         thread->has_id = true;
     }
     return thread->id;

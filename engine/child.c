@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "engine/call.h"
 #include "engine/child_wire.h"
 
 /* Between two looks at the cancel flag. */
@@ -217,11 +218,7 @@ static moved send_call(exchange *x)
 {
     const fw_call_input *in = x->input;
     char id[FW_UUID_TEXT];
-    fw_span id_text = in->id;
-    if (id_text.len == 0) {
-        fw_key_format(id, in->key);
-        id_text = (fw_span){id, sizeof id};
-    }
+    fw_span id_text = fw_call_input_id(in, id);
     FW_ASSERT(in->args.len <= FW_CHILD_PART_MAX && in->kwargs.len <= FW_CHILD_PART_MAX);
     FW_ASSERT(in->options.len <= FW_CHILD_PART_MAX);
     fw_child_call_head head = {.word = FW_CHILD_CALL,

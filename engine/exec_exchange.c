@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/call.h"
 #include "engine/exec_priv.h"
 
 /* Between two looks at the cancel flag. */
@@ -81,8 +82,7 @@ static void take_err_line(fw_exec_exchange *x, char *line, size_t len)
     if (held > 0)
         fw_log_each(FW_LOG_WARN, "exec.held_back", "%s: %d lines of standard error",
                     x->task->plan.name, held);
-    fw_key_format(id, x->input->key);
-    fw_span named = x->input->id.len > 0 ? x->input->id : (fw_span){id, sizeof id};
+    fw_span named = fw_call_input_id(x->input, id);
     fw_log_each(FW_LOG_INFO, "exec.stderr", "%s %.*s: %.*s", x->task->plan.name, (int)named.len,
                 named.ptr, (int)len, line);
 }

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "engine/call.h"
 #include "engine/exec_priv.h"
 
 enum { ENVELOPE = 4096 /* bytes of an answer beside the result */ };
@@ -88,11 +89,7 @@ typedef enum said { SAID_PROGRESS, SAID_END, SAID_NONSENSE } said;
 static bool is_about(fw_json object, const fw_call_input *input, char *room, size_t capacity)
 {
     char id[FW_UUID_TEXT];
-    fw_span text, own = input->id;
-    if (own.len == 0) {
-        fw_key_format(id, input->key);
-        own = (fw_span){id, sizeof id};
-    }
+    fw_span text, own = fw_call_input_id(input, id);
     return fw_json_string(fw_json_get(object, "id"), room, capacity, &text) &&
            text.len == own.len && memcmp(text.ptr, own.ptr, own.len) == 0;
 }

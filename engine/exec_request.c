@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/call.h"
 #include "engine/exec_priv.h"
 
 /* White space in JSON may be a newline; in a request that is one line it must not. */
@@ -22,19 +23,11 @@ static void add_json(fw_buffer *out, fw_span json, const char *initial)
     }
 }
 
-static fw_span id_of(const fw_call_input *input, char buffer[FW_UUID_TEXT])
-{
-    if (input->id.len > 0)
-        return input->id;
-    fw_key_format(buffer, input->key);
-    return (fw_span){buffer, FW_UUID_TEXT};
-}
-
 bool fw_exec_write_request(fw_buffer *out, const fw_call_input *input)
 {
     char id[FW_UUID_TEXT];
     fw_buffer_text(out, "{\"id\": ");
-    fw_buffer_json_string(out, id_of(input, id));
+    fw_buffer_json_string(out, fw_call_input_id(input, id));
     fw_buffer_text(out, ", \"name\": ");
     fw_buffer_json_string(out, input->name);
     fw_buffer_text(out, ", \"args\": ");
@@ -123,7 +116,7 @@ char **fw_exec_make_argv(const fw_exec_task *task, fw_buffer *room, const fw_cal
 char **fw_exec_make_environment(const fw_exec_task *task, const fw_call_input *input)
 {
     char buffer[FW_UUID_TEXT];
-    fw_span id = input ? id_of(input, buffer) : (fw_span){0};
+    fw_span id = input ? fw_call_input_id(input, buffer) : (fw_span){0};
     size_t count = task->environment_count;
     size_t room = strlen(task->plan.name) + id.len + 128;
     /* One allocation: the pointers, then our own texts. */

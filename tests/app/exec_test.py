@@ -201,6 +201,13 @@ class Oneshot(Exec):
         self.assertIn("the disk is gone", plane.log)
         self.assertLess(plane.log.count("line "), 200)
 
+    def test_an_id_of_ones_own(self):
+        """Also where a line of standard error is logged."""
+        plane = self.start(told=self.script("cat > /dev/null; echo it is gone >&2; exit 9"))
+        self.assertEqual(self.error(plane, "told", "--id", "mine"), "it is gone")
+        plane.end()
+        self.assertRegex(plane.log, r"exec\.stderr.*told mine: it is gone")
+
     def test_arguments_are_words(self):
         show = f"{PYTHON} -c 'import json, sys; print(json.dumps(sys.argv[1:]))'"
         plane = self.start(show={"exec": show + " {0} {name} x{0} '{{0}}' '{print $1}' {1}"})
