@@ -67,6 +67,9 @@ int fw_manage_run(fw_options *options, int argc, char **argv, fw_manage_compose 
         printf("%s\n", answer);
     else if (ends == 0)
         print(object);
+    /* Some of those that were meant are not there. */
+    if (ends == 0 && fw_json_count(fw_json_get(object, "unknown")) > 0)
+        ends = FW_ENDS_UNKNOWN;
     free(answer);
     fw_buffer_fini(&request);
     fw_client_close(c);

@@ -22,7 +22,8 @@ bool fw_duration_read(int64_t *out_ms, const char *text)
         return false;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
         if (strcmp(end, units[i].unit) == 0) {
-            *out_ms = (int64_t)(number * units[i].ms);
+            double ms = number * units[i].ms;
+            *out_ms = ms > 0 && ms < 1 ? 1 : (int64_t)ms; /* 0 may mean: without */
             return true;
         }
     return false;

@@ -154,6 +154,14 @@ void fw_dead_each(fw_dead *dead, bool (*visit)(void *context, const fw_dead_task
     pthread_mutex_unlock(&dead->lock);
 }
 
+bool fw_dead_has(fw_dead *dead, fw_key key)
+{
+    pthread_mutex_lock(&dead->lock);
+    bool has = *place_of(dead, key) != NULL;
+    pthread_mutex_unlock(&dead->lock);
+    return has;
+}
+
 bool fw_dead_take(fw_dead *dead, fw_key key, void (*show)(void *context, const fw_dead_task *task),
                   void *context)
 {

@@ -44,6 +44,7 @@ bool fw_dead_add(fw_dead *dead, const fw_dead_task *task);
 /* Visits, the latest first, until visit returns false. Holds the lock: visit must not come back. */
 void fw_dead_each(fw_dead *dead, bool (*visit)(void *context, const fw_dead_task *task),
                   void *context);
+bool fw_dead_has(fw_dead *dead, fw_key key);
 /* Takes one out and shows it, as the last thing that is done with it. False: it is not there. */
 bool fw_dead_take(fw_dead *dead, fw_key key, void (*show)(void *context, const fw_dead_task *task),
                   void *context);

@@ -108,6 +108,12 @@ static bool collect(void *context, const fw_dead_task *d)
     return true;
 }
 
+static bool change_one(const change *c, fw_key key)
+{
+    return c->dry_run ? fw_dead_has(c->life->dead, key)
+                      : fw_dead_change_one(c->life, key, c->again);
+}
+
 /* By a list of ids, as JSON. */
 static void change_ids(change *c, fw_json ids, fw_buffer *out, fw_buffer *unknown)
 {
@@ -119,12 +125,16 @@ static void change_ids(change *c, fw_json ids, fw_buffer *out, fw_buffer *unknow
     while (fw_json_next(&cursor, &value)) {
         bool known =
             fw_json_string(value, text, sizeof text, &id) && id.len > 0 && id.len <= FW_ID_MAX;
-        known = known && fw_dead_change_one(c->life, fw_key_from_text(id), c->again);
-        size_t *count = known ? &done : &missing;
+        known = known && change_one(c, fw_key_from_text(id));
+        size_t before = known ? done++ : missing++;
+        if (known && c->dry_run)
+            continue;
         fw_buffer *list = known ? out : unknown;
-        fw_buffer_text(list, (*count)++ ? ", " : "");
+        fw_buffer_text(list, before ? ", " : "");
         fw_buffer_add(list, value.text.ptr, value.text.len);
     }
+    if (!c->filtered)
+        c->matched = done;
 }
 
 /* NULL: good. */
@@ -162,15 +172,13 @@ void fw_dead_change(fw_lifecycle *life, fw_json request, bool again, fw_buffer *
         return;
     c.limit = limit < FW_DEAD_CHANGES_MAX ? (size_t)limit : FW_DEAD_CHANGES_MAX;
     c.filtered = ids.type != FW_JSON_ARRAY;
-    if (!c.filtered) {
-        c.matched = fw_json_count(ids);
-    } else {
+    if (c.filtered) {
         fw_dead_each(life->dead, collect, &c);
         fw_buffer_text(&c.ids, c.ids.len > 0 ? "]" : "[]");
         ids = fw_json_parse((fw_span){c.ids.data, c.ids.failed ? 0 : c.ids.len});
     }
     fw_buffer_text(out, "{\"done\": [");
-    if (!c.dry_run && ids.type == FW_JSON_ARRAY)
+    if (ids.type == FW_JSON_ARRAY && !(c.filtered && c.dry_run))
         change_ids(&c, ids, out, &unknown);
     fw_buffer_text(out, "], \"unknown\": [");
     if (unknown.len > 0)

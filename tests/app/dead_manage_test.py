@@ -74,7 +74,11 @@ class Dead(Case):
         self.assertEqual(len(self.ok(plane, "rm", "--all", "--yes", "--limit", "1")["done"]), 1)
         self.assertEqual(self.ok(plane, "rm", "--all", "--yes")["matched"], 1)
         self.assertEqual(self.dead_ids(plane), [])
-        self.assertEqual(self.ok(plane, "rm", paper)["unknown"], [paper])
+        for words in (("rm", paper), ("retry", paper, "--dry-run")):
+            done = plane.run("dead", *words, "--json")
+            self.assertEqual(done.returncode, 4, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["unknown"], [paper])
+        self.assertEqual(json.loads(done.stdout)["matched"], 0)
 
     def test_changed_and_run_again(self):
         plane = self.plane()

@@ -15,9 +15,10 @@ static void durations(void **state)
     static const struct {
         const char *text;
         int64_t ms; /* -1: refused */
-    } cases[] = {{"0", 0},       {"2", 2000},     {"2.5", 2500},     {"250ms", 250}, {"30s", 30000},
-                 {"5m", 300000}, {"2h", 7200000}, {"7d", 604800000}, {"soon", -1},   {"", -1},
-                 {"-1", -1},     {"5 m", -1},     {"nan", -1},       {"1e10", -1},   {" 5", -1}};
+    } cases[] = {{"0", 0},       {"2", 2000},    {"2.5", 2500},   {"250ms", 250},
+                 {"30s", 30000}, {"5m", 300000}, {"2h", 7200000}, {"7d", 604800000},
+                 {"soon", -1},   {"", -1},       {"-1", -1},      {"0.0001", 1},
+                 {"5 m", -1},    {"nan", -1},    {"1e10", -1},    {" 5", -1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int64_t ms = -1;
         assert_int_equal(fw_duration_read(&ms, cases[i].text), cases[i].ms >= 0);
