@@ -171,6 +171,9 @@ int64_t fw_lifecycle_again(void *context, fw_task *task, int why)
     /* Relaxed: as there. */
     else if (fw_load_relaxed(&fw_record_of(task)->losses) < life->losses_max)
         due_ns = fw_now_ns() + 1;
+    /* Whatever was to follow, it will not. */
+    if (fw_task_cancel_requested(task))
+        due_ns = 0;
     /* Relaxed: changed between runs only. One that fails in its only run leaves no notes. */
     unsigned attempt = fw_load_relaxed(&task->attempt);
     fw_span error =
