@@ -60,6 +60,10 @@ static int take_modules(fw_house *house)
 {
     char error[512], name[1024];
     const char *at = house->settings->task_modules;
+    const fw_module *own = house->settings->own_module;
+    if (own && house->runs &&
+        fw_modules_add(house->modules, error, sizeof error, own, "this program") < 0)
+        return fw_house_refuse(FW_EXIT_CONFIG, "start.module", error);
     while (at && *(at += strspn(at, " ,"))) {
         size_t len = strcspn(at, " ,");
         snprintf(name, sizeof name, "%.*s", (int)len, at);

@@ -171,7 +171,8 @@ void fw_engine_thread_snapshot(fw_engine *engine, unsigned thread, fw_thread_sta
 /* For who moves the clock (base/clock.h). Idle: no thread runs a task or has just run one, none is
  * queued, and what is scheduled waits for its time, of which next_ns is the next, at the earliest
  * (INT64_MAX: there is none). False: try again; also while tasks are held back by a limit or a
- * pause. True for as long as nobody submits, and the real time does not reach next_ns. */
+ * pause, which next_ns knows of, too (INT64_MIN: not at this moment). True for as long as nobody
+ * submits, and the real time does not reach next_ns. */
 bool fw_engine_is_idle(fw_engine *engine, int64_t *next_ns);
 /* After fw_clock_advance, to each engine: what is due by now happens soon. */
 void fw_engine_clock_moved(fw_engine *engine);

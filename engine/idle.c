@@ -18,12 +18,12 @@ bool fw_engine_is_idle(fw_engine *engine, int64_t *next_ns)
     bool all = true;
     /* First: what rings later finds a task that this has seen waiting, and changes the time. */
     int64_t wake_at = fw_timers_wake_at(engine->timers);
+    *next_ns = wake_at;
     if (wake_at == INT64_MIN)
         return false;
     fw_engine_each(engine, waits, &all);
     for (unsigned i = 0; all && i < engine->config.pool.threads; i++)
         all = !fw_watch_is_awake(&engine->runners[i].watch);
-    *next_ns = wake_at;
     return all && fw_timers_wake_at(engine->timers) == wake_at;
 }
 

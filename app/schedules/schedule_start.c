@@ -112,6 +112,34 @@ static int take_module(fw_lifecycle *life, char *error, size_t capacity, const c
     return rc < 0 ? rc : 0;
 }
 
+/* One that is part of the program; what is asked of a file's is asked of it. */
+static int take_own(fw_lifecycle *life, char *error, size_t capacity, const fw_module *module)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc >= 0 && i < module->task_count; i++) {
+        const fw_task_def *def = &module->tasks[i];
+        const fw_task_info task = {.name = (char *)(uintptr_t)def->name,
+                                   .cron = (char *)(uintptr_t)def->cron,
+                                   .repeat_until = (char *)(uintptr_t)def->repeat_until,
+                                   .tz = (char *)(uintptr_t)def->tz,
+                                   .max_retries = def->max_retries,
+                                   .repeat_count = def->repeat_count,
+                                   .max_running = def->max_running,
+                                   .overlap = def->overlap,
+                                   .catchup = def->catchup,
+                                   .every_ms = def->every_ms,
+                                   .retry_delay_ms = def->retry_delay_ms,
+                                   .retry_max_ms = def->retry_max_ms,
+                                   .retry_factor = def->retry_factor,
+                                   .retry_jitter = def->retry_jitter,
+                                   .rate_per_s = def->rate_per_s};
+        rc = take_task(life->schedules, error, capacity, &task);
+        if (rc >= 0)
+            rc = take_options(life, error, capacity, &task);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 int fw_schedules_start(fw_lifecycle *life, char *error, size_t error_capacity,
                        const fw_settings *settings)
 {
@@ -125,6 +153,8 @@ int fw_schedules_start(fw_lifecycle *life, char *error, size_t error_capacity,
     };
     int rc = fw_schedules_create(&life->schedules, error, error_capacity, &config);
     const char *at = settings->task_modules;
+    if (rc == 0 && settings->own_module)
+        rc = take_own(life, error, error_capacity, settings->own_module);
     while (rc == 0 && at && *(at += strspn(at, " ,"))) {
         size_t len = strcspn(at, " ,");
         snprintf(name, sizeof name, "%.*s", (int)len, at);

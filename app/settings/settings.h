@@ -91,6 +91,10 @@ typedef struct fw_settings {
     /* logs */
     int64_t log_level, log_format;
 
+    /* A module that is part of the program (fastworker/test.h); NULL: there is none. Not of the
+     * table.
+     */
+    const struct fw_module *own_module;
     fw_origin origins[128]; /* by place in the table */
     fw_sections sections;   /* of the file, which alone has them */
     /* The command line they were read with; borrowed, to read them again. */

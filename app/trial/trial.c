@@ -63,6 +63,9 @@ static int load_settings(fw_trial *trial)
         s->threads = 1;
     s->local = 1;
     s->local_subworkers = 0;
+    s->own_module = trial->config.own_module;
+    if (trial->config.is_library)
+        s->isolate = FW_ISOLATE_OFF;
     trial->loaded = true;
     return 0;
 }
@@ -170,8 +173,10 @@ static bool is_idle(fw_trial *trial, int64_t *next_ns)
     if (real_ns() - trial->busy_since < patience_ns)
         return false;
     fw_engine_snapshot(engine, &stats);
-    *next_ns = fw_now_ns() + FW_NS_PER_MS;
-    return stats.running == 0 && stats.queued > 0;
+    if (stats.running > 0 || stats.queued == 0 || *next_ns == INT64_MIN || *next_ns == INT64_MAX)
+        return false;
+    trial->busy_since = 0;
+    return true;
 }
 
 /* One step: waits, or moves the clock, but not past until_ns. False: there is nothing to wait for.

@@ -20,7 +20,9 @@ typedef struct fw_trial_config {
      * thread, and the log tells warnings. */
     int argc;
     char **argv;
+    const fw_module *own_module; /* NULL: none. Outlives the trial */
     bool real_time, schedules;
+    bool is_library;  /* of a program that is not ours: no processes for isolated tasks */
     int64_t limit_ns; /* real time for one call; INT64_MAX: none */
 } fw_trial_config;
 
