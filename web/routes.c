@@ -313,12 +313,13 @@ static void call(const fw_web_router *router, const found_route *found, fw_web_r
     if (!may(router, request, route, answer) || !decode(request, text, answer) ||
         !takes_body(route, request, answer))
         return;
-    if (route->pace != FW_WEB_AT_ONCE && !request->ticket.later) {
+    if (route->pace == FW_WEB_TICKET && !request->ticket.later) {
         answer->retry_after_s = 1;
         fw_web_problem(answer, 429, NULL, "too many requests wait for an answer");
         return;
     }
-    if (route->pace != FW_WEB_ASIDE || !router->aside)
+    /* Without a ticket there is no later: others wait for once. */
+    if (route->pace != FW_WEB_ASIDE || !router->aside || !request->ticket.later)
         route->handler(found->context, request, answer);
     else if (fw_web_aside_push(router->aside, route, found->context, request, answer->is_problem))
         answer->is_later = true;

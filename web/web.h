@@ -133,12 +133,12 @@ fw_web_answer fw_web_answer_begin(void);
 
 typedef void (*fw_web_handler)(void *context, const fw_web_request *request, fw_web_answer *answer);
 
-/* 429 when too many wait, but for the first. */
 typedef enum fw_web_pace {
     FW_WEB_AT_ONCE = 0,
-    FW_WEB_TICKET = 1, /* needs a ticket, to answer later */
+    FW_WEB_TICKET = 1, /* needs a ticket, to answer later: 429 when too many wait */
     /* Takes long, such as a walk over all tasks: the handler is called on a thread of its own, one
-     * at a time, so others are answered meanwhile. It answers when it returns. */
+     * at a time, so others are answered meanwhile; on the web thread when too many wait. It answers
+     * when it returns. */
     FW_WEB_ASIDE = 2
 } fw_web_pace;
 

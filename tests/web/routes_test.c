@@ -78,6 +78,7 @@ static const fw_web_route second_routes[] = {
     {"POST", "/api/v1/things/{id}:retry", FW_WEB_ADMIN, take_one, NULL, FW_WEB_AT_ONCE},
     {"POST", "/api/v1/things", FW_WEB_SUBMIT, make, FW_WEB_JSON " " FW_WEB_NDJSON, FW_WEB_AT_ONCE},
     {"GET", "/api/v1/waits", FW_WEB_READ, wait_long, NULL, FW_WEB_TICKET},
+    {"GET", "/api/v1/walks/{id}", FW_WEB_READ, take_one, NULL, FW_WEB_ASIDE},
     {"POST", "/api/v1/work", FW_WEB_WORKER, wait_long, NULL, FW_WEB_AT_ONCE},
 };
 
@@ -331,6 +332,21 @@ static void waits_need_a_ticket(void **state)
     assert_true(answer.is_later);
 }
 
+static void what_takes_long_needs_none(void **state)
+{
+    (void)state;
+    struct fw_web_aside *aside = (void *)&state; /* not looked at without a ticket */
+    fw_web_answer answer;
+    fw_web_config config = {.host = "127.0.0.1"};
+    fw_web_router router = router_of(&config);
+    router.aside = aside;
+    fw_web_request request = {.method = span("GET"), .path = span("/api/v1/walks/x")};
+    fw_web_route_request(&router, &request, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_false(answer.is_later);
+    fw_web_answer_fini(&answer);
+}
+
 static void times_are_understood_or_refused(void **state)
 {
     (void)state;
@@ -472,6 +488,7 @@ int main(void)
         cmocka_unit_test(problems_name_what_is_wrong),
         cmocka_unit_test(bodies_are_bounded_and_of_a_kind),
         cmocka_unit_test(waits_need_a_ticket),
+        cmocka_unit_test(what_takes_long_needs_none),
         cmocka_unit_test(times_are_understood_or_refused),
         cmocka_unit_test(C_138_origins_are_matched),
         cmocka_unit_test(pages_of_others_change_nothing),
