@@ -11,15 +11,21 @@
 #include "base/clock.h"
 #include "engine/limits.h"
 
+static const char limit_members[] =
+    "max_running rate burst per_key_running per_key_rate per_key_burst key_max_running key_rate "
+    "key_burst";
+static const char plan_members[] =
+    "name task when tz until args kwargs overlap catchup priority count catchup_window jitter "
+    "timeout max_retries retry_delay retry_backoff paused";
 static const int64_t pause_max_ns = INT64_C(366) * 86400 * FW_NS_PER_S;
 
-/* Does an action for the part of the path that is called `name`. */
+/* Does an action for the part of the path that is called `name`. members: of the body. */
 static void act_on(void *context, const char *action, const fw_web_request *request,
-                   const char *param, const char *name, fw_web_answer *answer)
+                   const char *members, const char *name, fw_web_answer *answer)
 {
-    const fw_http_member named = {name, fw_web_param(request, param), false};
+    const fw_http_member named = {name, fw_web_param(request, name), false};
     fw_json object;
-    if (fw_http_object(request, &object, answer))
+    if (fw_http_object(request, members, &object, answer))
         fw_http_manage(context, action, object.text, &named, 1, answer);
 }
 
@@ -101,7 +107,16 @@ static void set_pause(void *context, const fw_web_request *request, bool pause, 
                       fw_web_answer *answer)
 {
     char text[32];
+    fw_json body;
     fw_span seconds = {NULL, 0};
+    if (!fw_http_object(request, NULL, &body, answer))
+        return;
+    if (pause && fw_json_is_there(fw_json_get(body, "for"))) {
+        fw_web_problem_field(answer, 422, "for", "for: it belongs in the address: ?for=5m");
+        return;
+    }
+    if (!fw_http_members(body, "", answer))
+        return;
     if (pause && !read_for(request, text, sizeof text, &seconds, answer))
         return;
     const fw_http_member more[] = {what, {"for_seconds", seconds, true}};
@@ -148,7 +163,7 @@ static void get_limit(void *context, const fw_web_request *request, fw_web_answe
 
 static void put_limit(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "limit_set", request, "task", "task", answer);
+    act_on(context, "limit_set", request, limit_members, "task", answer);
 }
 
 static void delete_limit(void *context, const fw_web_request *request, fw_web_answer *answer)
@@ -181,15 +196,22 @@ static void get_schedules(void *context, const fw_web_request *request, fw_web_a
 
 static void get_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "schedules", request, "name", "name", answer);
+    act_on(context, "schedules", request, "", "name", answer);
     pick(answer, "schedules", "name", fw_web_param(request, "name"));
 }
 
 static void put_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    char word[16];
-    fw_span outcome;
-    act_on(context, "schedule_put", request, "name", "name", answer);
+    char word[16], room[6 * FW_NAME_MAX + 2];
+    fw_span outcome, other, name = fw_web_param(request, "name");
+    fw_json said = fw_json_get(fw_json_parse(request->body), "name");
+    if (said.type != FW_JSON_INVALID &&
+        !(fw_json_string(said, room, sizeof room, &other) && other.len == name.len &&
+          memcmp(other.ptr, name.ptr, name.len) == 0)) {
+        fw_web_problem_field(answer, 422, "name", "name: it differs from the one in the address");
+        return;
+    }
+    act_on(context, "schedule_put", request, plan_members, "name", answer);
     if (answer->status != 200)
         return;
     fw_json reply = fw_json_parse((fw_span){answer->body.data, answer->body.len});
@@ -202,27 +224,27 @@ static void put_schedule(void *context, const fw_web_request *request, fw_web_an
 
 static void delete_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "schedule_delete", request, "name", "name", answer);
+    act_on(context, "schedule_delete", request, "", "name", answer);
 }
 
 static void pause_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "schedule_pause", request, "name", "name", answer);
+    act_on(context, "schedule_pause", request, "", "name", answer);
 }
 
 static void resume_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "schedule_resume", request, "name", "name", answer);
+    act_on(context, "schedule_resume", request, "", "name", answer);
 }
 
 static void trigger_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "schedule_trigger", request, "name", "name", answer);
+    act_on(context, "schedule_trigger", request, "", "name", answer);
 }
 
 static void backfill_schedule(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "schedule_backfill", request, "name", "name", answer);
+    act_on(context, "schedule_backfill", request, "from to", "name", answer);
 }
 
 /* --- workers --- */
@@ -241,12 +263,12 @@ static void get_worker(void *context, const fw_web_request *request, fw_web_answ
 
 static void drain_worker(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "drain", request, "worker", "worker", answer);
+    act_on(context, "drain", request, "", "worker", answer);
 }
 
 static void resume_worker(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    act_on(context, "resume", request, "worker", "worker", answer);
+    act_on(context, "resume", request, "", "worker", answer);
 }
 
 /* --- scale --- */

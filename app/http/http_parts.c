@@ -3,21 +3,80 @@
 #include "app/http/http_parts.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "app/commands/suggest.h"
 #include "app/manage/manage.h"
 #include "app/manage/manage_text.h"
+#include "base/assert.h"
 
-bool fw_http_object(const fw_web_request *request, fw_json *out, fw_web_answer *answer)
+/* --- bodies --- */
+
+enum { MEMBERS_MAX = 24, MEMBERS_TEXT = 256 };
+
+/* Cuts text into its words. */
+static size_t split(const char *words[MEMBERS_MAX], char *text)
+{
+    size_t count = 0;
+    for (char *at = text, *end; *at; at = end) {
+        FW_ASSERT(count < MEMBERS_MAX);
+        words[count++] = at;
+        end = at + strcspn(at, " ");
+        if (*end)
+            *end++ = '\0';
+    }
+    return count;
+}
+
+static void refuse_member(fw_span key, const char *members, const char *const *words, size_t count,
+                          fw_web_answer *answer)
+{
+    char field[48], text[MEMBERS_TEXT + 160];
+    fw_suggest_say(text, sizeof text, "", key, "is no member here", words, count);
+    size_t len = strlen(text);
+    if (members[0])
+        snprintf(text + len, sizeof text - len, "; known: %s", members);
+    snprintf(field, sizeof field, "%.*s", (int)(key.len < 40 ? key.len : 40), key.ptr);
+    fw_web_problem_field(answer, 422, field, "%s", text);
+}
+
+bool fw_http_members(fw_json object, const char *members, fw_web_answer *answer)
+{
+    char text[MEMBERS_TEXT];
+    const char *words[MEMBERS_MAX];
+    fw_span key;
+    fw_json value;
+    if (object.type != FW_JSON_OBJECT)
+        return true;
+    FW_ASSERT(strlen(members) < sizeof text);
+    snprintf(text, sizeof text, "%s", members);
+    size_t count = split(words, text), i;
+    fw_json_cursor cursor = fw_json_open(object);
+    while (fw_json_next_member(&cursor, &key, &value)) {
+        for (i = 0; i < count && !fw_json_key_is(key, words[i]); i++)
+            ;
+        if (i == count) {
+            refuse_member(key, members, words, count, answer);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fw_http_object(const fw_web_request *request, const char *members, fw_json *out,
+                    fw_web_answer *answer)
 {
     fw_span text = request->body.len > 0 ? request->body : (fw_span){"{}", 2};
     *out = fw_json_parse(text);
     if (out->type == FW_JSON_OBJECT)
-        return true;
+        return !members || fw_http_members(*out, members, answer);
     fw_web_problem(answer, 400, NULL, "the body is not %s",
                    out->type == FW_JSON_INVALID ? "valid JSON" : "a JSON object");
     return false;
 }
+
+/* --- ids --- */
 
 bool fw_http_id(const fw_web_request *request, fw_key *out, fw_web_answer *answer)
 {

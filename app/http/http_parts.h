@@ -6,8 +6,14 @@
 #include "app/http/http.h"
 #include "base/json.h"
 
-/* The body as a JSON object; an empty one is {}. False: it is none, and answer says so. */
-bool fw_http_object(const fw_web_request *request, fw_json *out, fw_web_answer *answer);
+/* The body as a JSON object; an empty one is {}. False: it is none, or has a member that is none of
+ * `members`, and answer says so. members: names with a space between, "" for none; NULL: whoever
+ * asks looks at every member. */
+bool fw_http_object(const fw_web_request *request, const char *members, fw_json *out,
+                    fw_web_answer *answer);
+/* The same for an object inside; of anything else, whoever asks says what is wanted. A misspelt
+ * member would be lost without a word, and the rest be done all the same. */
+bool fw_http_members(fw_json object, const char *members, fw_web_answer *answer);
 /* The parameter `id` as a key. False: no task has such an id, and answer says so. */
 bool fw_http_id(const fw_web_request *request, fw_key *out, fw_web_answer *answer);
 

@@ -125,7 +125,7 @@ static void post_task(void *context, const fw_web_request *request, fw_web_answe
     fw_submission s;
     fw_submission_error error;
     fw_span key = idempotency_key(request);
-    if (!takes_tasks(plane, answer) || !fw_http_object(request, &object, answer))
+    if (!takes_tasks(plane, answer) || !fw_http_object(request, NULL, &object, answer))
         return;
     char *texts = malloc(object.text.len + ID_ROOM), *at = texts;
     if (!texts) {
@@ -216,8 +216,11 @@ static bool add_lines(batch *b, fw_span text)
 static bool add_array(batch *b, fw_span text)
 {
     fw_json array = fw_json_parse(text), value;
-    if (array.type == FW_JSON_OBJECT)
+    if (array.type == FW_JSON_OBJECT) {
+        if (!fw_http_members(array, "tasks", b->answer))
+            return false;
         array = fw_json_get(array, "tasks");
+    }
     if (array.type != FW_JSON_ARRAY) {
         fw_web_problem(b->answer, 400, NULL, "the body is not a JSON array of tasks");
         return false;

@@ -200,7 +200,7 @@ static void cancel_some(void *context, const fw_web_request *request, fw_web_ans
     char error[160], room[1024];
     fw_json body;
     bool dry = false;
-    if (!fw_http_object(request, &body, answer))
+    if (!fw_http_object(request, "where dry_run", &body, answer))
         return;
     fw_json said = fw_json_get(body, "dry_run");
     if (said.type != FW_JSON_INVALID && !fw_json_bool(said, &dry)) {
@@ -220,7 +220,8 @@ static void retry_task(void *context, const fw_web_request *request, fw_web_answ
     fw_cache_item item;
     found f;
     fw_key key;
-    if (!fw_http_id(request, &key, answer))
+    fw_json body;
+    if (!fw_http_id(request, &key, answer) || !fw_http_object(request, "", &body, answer))
         return;
     if (!fw_lifecycle_revive(life, key)) {
         fw_rcu_read_lock();

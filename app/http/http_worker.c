@@ -76,7 +76,7 @@ static void poll_tasks(void *context, const fw_web_request *request, fw_web_answ
     int status = 0;
     fw_poll poll = {
         .wait_ns = wait_default_ns, .lease_ns = lease_default_ns, .peer = request->peer};
-    if (!fw_http_object(request, &body, answer) ||
+    if (!fw_http_object(request, "worker tasks max wait lease", &body, answer) ||
         !read_poll(body, &poll, room, sizeof room, answer))
         return;
     if (fw_poller_poll(plane->workers, &poll, &request->ticket, &status, error, sizeof error))
@@ -104,7 +104,7 @@ static void complete(void *context, const fw_web_request *request, fw_web_answer
 {
     fw_json body;
     fw_result_view view = {.status = FW_SUCCESS, .result = {"null", 4}};
-    if (!fw_http_object(request, &body, answer))
+    if (!fw_http_object(request, "result", &body, answer))
         return;
     fw_json result = fw_json_get(body, "result");
     if (result.type != FW_JSON_INVALID)
@@ -138,7 +138,7 @@ static void fail(void *context, const fw_web_request *request, fw_web_answer *an
     fw_json body;
     char room[8192];
     fw_result_view view = {.status = FW_FAILURE};
-    if (!fw_http_object(request, &body, answer))
+    if (!fw_http_object(request, "error retry_ms final", &body, answer))
         return;
     if (!fw_json_string(fw_json_get(body, "error"), room, sizeof room, &view.error) ||
         view.error.len == 0)
@@ -149,7 +149,9 @@ static void fail(void *context, const fw_web_request *request, fw_web_answer *an
 
 static void release(void *context, const fw_web_request *request, fw_web_answer *answer)
 {
-    end(context, request, answer, NULL);
+    fw_json body;
+    if (fw_http_object(request, "", &body, answer))
+        end(context, request, answer, NULL);
 }
 
 /* {"done": 3, "total": 10, "note": "text"}; a note that is too long is left out. */
@@ -161,6 +163,8 @@ static bool read_progress(fw_json value, fw_progress_view *out, bool *told, char
     *out = (fw_progress_view){0};
     if (!*told)
         return true;
+    if (!fw_http_members(value, "done total note", answer))
+        return false;
     fw_json whole = fw_json_get(value, "total");
     if (!fw_json_int(fw_json_get(value, "done"), &done) || done < 0 ||
         (whole.type != FW_JSON_INVALID && (!fw_json_int(whole, &total) || total < 0))) {
@@ -184,7 +188,7 @@ static void beat(void *context, const fw_web_request *request, fw_web_answer *an
     fw_json body;
     fw_progress_view progress;
     char room[FW_NOTE_MAX * 6];
-    if (!fw_http_object(request, &body, answer) ||
+    if (!fw_http_object(request, "progress", &body, answer) ||
         !read_progress(fw_json_get(body, "progress"), &progress, &told, room, sizeof room, answer))
         return;
     if (!fw_poller_beat(plane->workers, fw_web_param(request, "lease"), told ? &progress : NULL,

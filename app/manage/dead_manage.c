@@ -269,6 +269,18 @@ static const char *edit_how(const edition *e, fw_dead_task *d)
     return NULL;
 }
 
+/* Whether anything is said that would be done. */
+static bool says_what(fw_json request)
+{
+    static const char *const members[] = {"task",        "args",        "kwargs",
+                                          "options",     "priority",    "timeout",
+                                          "max_retries", "retry_delay", "retry"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (fw_json_is_there(fw_json_get(request, members[i])))
+            return true;
+    return false;
+}
+
 static bool edit(void *context, fw_dead_task *d)
 {
     edition *e = context;
@@ -288,6 +300,12 @@ void fw_dead_edit_one(fw_lifecycle *life, fw_json request, fw_buffer *out)
     if (!fw_json_string(fw_json_get(request, "task_id"), text, sizeof text, &id) || id.len == 0 ||
         id.len > FW_ID_MAX || (fw_json_is_there(again) && !fw_json_bool(again, &retry))) {
         fw_manage_fail(out, "invalid", "task_id: the id of a dead task; retry: true or false");
+        return;
+    }
+    if (!says_what(request)) {
+        fw_manage_fail(out, "invalid",
+                       "nothing is to be changed: say task, args, kwargs, options, priority, "
+                       "timeout, max_retries, retry_delay or retry");
         return;
     }
     fw_key key = fw_key_from_text(id);

@@ -134,13 +134,40 @@ static bool find_limit(void *context, const fw_limit_view *view)
     return view->name != found->name;
 }
 
+/* Limits per key also go by the name that files and the command line have for them. */
+static const char *const others[][2] = {{"key_max_running", "per_key_running"},
+                                        {"key_rate", "per_key_rate"},
+                                        {"key_burst", "per_key_burst"}};
+enum { OTHERS = sizeof others / sizeof others[0] };
+
+static bool says_twice(fw_json request)
+{
+    for (size_t i = 0; i < OTHERS; i++)
+        if (has(request, others[i][0]) && has(request, others[i][1]))
+            return true;
+    return false;
+}
+
+static fw_json limit_of(fw_json request, const char *key)
+{
+    for (size_t i = 0; i < OTHERS; i++)
+        if (strcmp(key, others[i][0]) == 0 && !has(request, key))
+            return fw_json_get(request, others[i][1]);
+    return fw_json_get(request, key);
+}
+
+static bool has_limit(fw_json request, const char *key)
+{
+    return fw_json_is_there(limit_of(request, key));
+}
+
 /* A member that is a whole number, if it is there. False: it is another thing. */
 static bool read_count(fw_json request, const char *key, uint32_t *count)
 {
     int64_t number;
-    if (!has(request, key))
+    if (!has_limit(request, key))
         return true;
-    if (!fw_json_int(fw_json_get(request, key), &number) || number < 0 || number > UINT32_MAX)
+    if (!fw_json_int(limit_of(request, key), &number) || number < 0 || number > UINT32_MAX)
         return false;
     *count = (uint32_t)number;
     return true;
@@ -148,9 +175,9 @@ static bool read_count(fw_json request, const char *key, uint32_t *count)
 
 static bool read_rate(fw_json request, const char *key, double *rate)
 {
-    if (!has(request, key))
+    if (!has_limit(request, key))
         return true;
-    return fw_json_double(fw_json_get(request, key), rate) && isfinite(*rate);
+    return fw_json_double(limit_of(request, key), rate) && isfinite(*rate);
 }
 
 /* 0, or why not. */
@@ -160,8 +187,8 @@ static int set_both(fw_engine *engine, fw_json request, const fw_limit_view *vie
     static const char *const of_key[] = {"key_max_running", "key_rate", "key_burst"};
     bool name = false, key = false;
     for (size_t i = 0; i < sizeof of_name / sizeof of_name[0]; i++) {
-        name = name || has(request, of_name[i]);
-        key = key || has(request, of_key[i]);
+        name = name || has_limit(request, of_name[i]);
+        key = key || has_limit(request, of_key[i]);
     }
     int rc = 0;
     if (key)
@@ -184,11 +211,15 @@ static void set_limit(fw_lifecycle *life, fw_json request, fw_buffer *out)
     const fw_name *name = name_of(life, request, true, out);
     if (!name)
         return;
+    if (says_twice(request)) {
+        fw_manage_fail(out, "invalid", "key_... and per_key_... are the same: one of them");
+        return;
+    }
     fw_limit_view view = {.name = name->index};
     fw_limit_each(life->engine, find_limit, &view);
     if (has(request, "rate"))
         view.burst = 0;
-    if (has(request, "key_rate"))
+    if (has_limit(request, "key_rate"))
         view.key_burst = 0;
     if (!read_count(request, "max_running", &view.max_running) ||
         !read_count(request, "burst", &view.burst) ||
@@ -199,6 +230,12 @@ static void set_limit(fw_lifecycle *life, fw_json request, fw_buffer *out)
         fw_manage_fail(out, "invalid",
                        "max_running and burst: counts; rate: a number of starts a second; "
                        "key_max_running, key_burst and key_rate: the same of each key");
+        return;
+    }
+    /* A burst that is told together with the rate 0 goes with it. */
+    if ((view.burst > 0 && view.rate_per_s <= 0 && !has(request, "rate")) ||
+        (view.key_burst > 0 && view.key_rate_per_s <= 0 && !has_limit(request, "key_rate"))) {
+        fw_manage_fail(out, "invalid", "burst: there is no rate that it could be for");
         return;
     }
     int rc = set_both(life->engine, request, &view);

@@ -168,7 +168,7 @@ class Dead(HttpCase):
         self.assertEqual((one["args"], one["attempts"], one["error"]), (["no ink"], 2, "no ink"))
         self.refused(404, "GET", "/api/v1/dead/nobody")
         for body, field in (({}, "body"), ({"dry_run": True}, "body"), ({"all": False}, "all"),
-                            ({"task_ids": 1}, "task_ids"), ({"nome": 1}, "body"),
+                            ({"task_ids": 1}, "task_ids"), ({"nome": 1}, "nome"),
                             ({"older_than": -1}, "older_than"), ({"limit": 0}, "limit"),
                             ({"priority": "x"}, "priority")):
             self.assertEqual(self.refused(422, "POST", "/api/v1/dead:purge", body)["field"], field)
