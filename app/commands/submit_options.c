@@ -12,10 +12,15 @@ static const struct {
     const char *flag, *member;
     kind kind;
 } flags[] = {
-    {"after", "after", IDS},         {"on-failure", "on_failure", TEXT},
-    {"group", "group", TEXT},        {"then", "then", OBJECT},
-    {"unique", "unique", TEXT},      {"unique-for", "unique_for", SECONDS},
-    {"expires", "expires", SECONDS}, {"key", "key", TEXT},
+    {"after", "after", IDS},
+    {"on-failure", "on_failure", TEXT},
+    {"group", "group", TEXT},
+    {"then", "then", OBJECT},
+    {"unique", "unique", TEXT},
+    {"unique-for", "unique_for", SECONDS},
+    {"expires", "expires", SECONDS},
+    {"key", "key", TEXT},
+    {"unique-while", "unique_while", TEXT},
 };
 
 /* ID,ID as an array. */

@@ -106,6 +106,12 @@ bool fw_options_agree(const fw_lifecycle *life, const fw_task_options *o, const 
         return say(error, "after, expires, group, then and unique are a control plane's");
     if (o->unique_ns != 0 && o->unique.len == 0)
         return say(error, "'unique_for' needs 'unique'");
+    if (o->unique_while != FW_UNIQUE_LIVE && o->unique.len == 0)
+        return say(error, "'unique_while' needs 'unique'");
+    if (o->unique_while == FW_UNIQUE_TIME && o->unique_ns == 0)
+        return say(error, "'unique_while' \"time\" needs 'unique_for'");
+    if (o->unique_while == FW_UNIQUE_QUEUED && o->unique_ns != 0)
+        return say(error, "'unique_while' \"queued\" does not go with 'unique_for'");
     if (o->then.len > 0 && o->group.len == 0)
         return say(error, "'then' needs 'group'");
     if (follows && o->on_failure == FW_AFTER_UNSAID)
@@ -166,6 +172,15 @@ void fw_wishes_mark(const fw_wishes *wishes, fw_task *task)
     record->composed = wishes->node || wishes->is_unique;
     if (wishes->node)
         fw_node_hold(wishes->node, task);
+}
+
+void fw_compose_begun(fw_lifecycle *life, fw_task *task)
+{
+    fw_task_options options;
+    char error[FW_TASK_OPTIONS_ERROR];
+    if (life->compose && fw_task_options_read(&options, fw_record_options(task), error) &&
+        options.unique.len > 0 && options.unique_while == FW_UNIQUE_QUEUED)
+        fw_unique_release(life->compose->unique, options.unique, task->key, false, fw_now_ns());
 }
 
 void fw_compose_ended(fw_lifecycle *life, fw_task *task)

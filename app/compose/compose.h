@@ -69,6 +69,10 @@ typedef struct fw_wishes {
 /* When its payload is written, before it is admitted; and if it is not. */
 void fw_wishes_mark(const fw_wishes *wishes, fw_task *task);
 
+/* A run of a task whose record is marked as composed begins here, or was given to a worker. Any
+ * thread; the caller keeps the task alive. */
+void fw_compose_begun(fw_lifecycle *life, fw_task *task);
+
 /* --- the end --- */
 
 /* Of a task whose record is marked as composed. Any thread. */

@@ -94,7 +94,7 @@ static entry **find(fw_unique_shard *shard, fw_key name)
 
 static bool is_over(const entry *e, int64_t now_ns)
 {
-    return !e->holder.live && e->holder.until_ns <= now_ns;
+    return (!e->holder.live || e->holder.timed) && e->holder.until_ns <= now_ns;
 }
 
 static void remove_at(fw_unique_shard *shard, entry **link)
@@ -140,7 +140,7 @@ void fw_unique_open(fw_unique *unique, fw_unique_key *out, fw_span name, int64_t
         out->holder = &(*link)->holder;
 }
 
-bool fw_unique_take(fw_unique_key *key, fw_key task, fw_span id, int64_t until_ns)
+bool fw_unique_take(fw_unique_key *key, fw_key task, fw_span id, int64_t until_ns, bool timed)
 {
     fw_unique_shard *shard = key->shard;
     FW_ASSERT(id.len <= FW_ID_MAX);
@@ -150,12 +150,13 @@ bool fw_unique_take(fw_unique_key *key, fw_key task, fw_span id, int64_t until_n
         FW_ASSERT(fw_key_equal(own->holder.task, task));
         own->holder.live = true;
         own->holder.until_ns = until_ns;
+        own->holder.timed = timed;
         return true;
     }
     entry *e = malloc(sizeof *e + id.len);
     if (!e)
         return false;
-    *e = (entry){.name = key->name, .holder = {task, {e->id, id.len}, true, until_ns}};
+    *e = (entry){.name = key->name, .holder = {task, {e->id, id.len}, true, timed, until_ns}};
     memcpy(e->id, id.ptr, id.len);
     if (shard->count++ >= shard->chain_count)
         grow(shard);
@@ -181,7 +182,7 @@ void fw_unique_release(fw_unique *unique, fw_span name, fw_key task, bool keep, 
     entry **link = find(shard, hashed);
     if (*link && (*link)->holder.live && fw_key_equal((*link)->holder.task, task)) {
         (*link)->holder.live = false;
-        if (!keep || is_over(*link, now_ns))
+        if ((!keep && !(*link)->holder.timed) || is_over(*link, now_ns))
             remove_at(shard, link);
     }
     pthread_mutex_unlock(&shard->lock);

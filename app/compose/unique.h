@@ -6,7 +6,8 @@
  * task that is found through its key has not told its waiters yet: its end gives the key back
  * before it closes their list.
  *
- * A key stays behind its task for the rest of a minimum time, if one was asked for. Bounded: more
+ * A key stays behind its task for the rest of a minimum time, if one was asked for; a timed one is
+ * taken for that time and nothing else. Bounded: more
  * keys are refused. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_APP_UNIQUE_H
 #define FW_APP_UNIQUE_H
@@ -22,6 +23,7 @@ typedef struct fw_holder {
     fw_key task;
     fw_span id;       /* text */
     bool live;        /* false: it has ended, and the key stays taken for a while */
+    bool timed;       /* taken exactly so long, alive or not, however it ends */
     int64_t until_ns; /* taken at least that long; monotonic */
 } fw_holder;
 
@@ -38,8 +40,9 @@ void fw_unique_destroy(fw_unique *unique);
 
 /* Any thread, all. Only one key is open on a thread at a time. */
 void fw_unique_open(fw_unique *unique, fw_unique_key *out, fw_span name, int64_t now_ns);
-/* An open key that is free, or was the task's before, becomes the task's. False: no memory. */
-bool fw_unique_take(fw_unique_key *key, fw_key task, fw_span id, int64_t until_ns);
+/* An open key that is free, or was the task's before, becomes the task's. timed: not until its end,
+ * but until then. False: no memory. */
+bool fw_unique_take(fw_unique_key *key, fw_key task, fw_span id, int64_t until_ns, bool timed);
 void fw_unique_close(fw_unique_key *key);
 /* The task is over; does nothing if the key is not its own. keep: until the minimum time is over.
  */

@@ -89,7 +89,8 @@ static fw_fate admit_unique(fw_lifecycle *life, fw_chunk *c, size_t i, fw_task *
     } else {
         fate = fw_intake_admit(life, c, i, spare, w);
         if (is_ours(fate))
-            (void)fw_unique_take(&key, s->key, id_of(s, buffer), c->now_ns + w->options->unique_ns);
+            (void)fw_unique_take(&key, s->key, id_of(s, buffer), c->now_ns + w->options->unique_ns,
+                                 w->options->unique_while == FW_UNIQUE_TIME);
     }
     fw_unique_close(&key);
     return fate;

@@ -4,6 +4,7 @@
  * On a task thread, or on whatever thread hears how a run elsewhere ended. Covered by
  * tests/app/life_test.py.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "app/compose/compose.h"
 #include "app/events/event_posts.h"
 #include "app/life/lifecycle_parts.h"
 #include "app/life/notes.h"
@@ -74,6 +75,8 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     fw_my_run.crash = false;
     fw_run_counts_add(life->counts, name->index, task->level, FW_COUNT_STARTED, 1, thread);
     FW_ASSERT(name->entry);
+    if (FW_UNLIKELY(fw_record_of(task)->composed))
+        fw_compose_begun(life, task);
     if (fw_is_heard(life))
         fw_post_started(life, task, input.attempt, NULL);
     fw_record *record = fw_record_of(task);

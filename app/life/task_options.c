@@ -17,7 +17,8 @@ typedef enum kind {
     KIND_TEXTS,  /* an object of strings */
     KIND_SECONDS,
     KIND_SHARE, /* 0 to 1 */
-    KIND_FAILURE
+    KIND_FAILURE,
+    KIND_WHILE
 } kind;
 
 static const struct member {
@@ -28,6 +29,7 @@ static const struct member {
     {"key", KIND_TEXT, offsetof(fw_task_options, key)},
     {"unique", KIND_TEXT, offsetof(fw_task_options, unique)},
     {"unique_for", KIND_SECONDS, offsetof(fw_task_options, unique_ns)},
+    {"unique_while", KIND_WHILE, offsetof(fw_task_options, unique_while)},
     {"group", KIND_TEXT, offsetof(fw_task_options, group)},
     {"after", KIND_IDS, offsetof(fw_task_options, after)},
     {"then", KIND_OBJECT, offsetof(fw_task_options, then)},
@@ -79,18 +81,40 @@ static bool are_strings(fw_json value)
     return true;
 }
 
-static bool read_failure(fw_after_failure *to, fw_json value)
+/* Which of the words, from `first` on, the value is. False: none. */
+static bool read_word(int *to, fw_json value, const char *const words[], int first, int count)
 {
-    static const char *const words[] = {
-        [FW_AFTER_FAIL] = "\"fail\"", [FW_AFTER_SKIP] = "\"skip\"", [FW_AFTER_RUN] = "\"run\""};
-    for (int i = FW_AFTER_FAIL; i <= FW_AFTER_RUN; i++) {
+    for (int i = first; i < count; i++) {
         if (value.text.len == strlen(words[i]) &&
             memcmp(value.text.ptr, words[i], value.text.len) == 0) {
-            *to = (fw_after_failure)i;
+            *to = i;
             return true;
         }
     }
     return false;
+}
+
+static bool read_failure(fw_after_failure *to, fw_json value)
+{
+    static const char *const words[] = {
+        [FW_AFTER_FAIL] = "\"fail\"", [FW_AFTER_SKIP] = "\"skip\"", [FW_AFTER_RUN] = "\"run\""};
+    int word;
+    if (!read_word(&word, value, words, FW_AFTER_FAIL, FW_AFTER_RUN + 1))
+        return false;
+    *to = (fw_after_failure)word;
+    return true;
+}
+
+static bool read_while(fw_unique_while *to, fw_json value)
+{
+    static const char *const words[] = {[FW_UNIQUE_LIVE] = "\"live\"",
+                                        [FW_UNIQUE_QUEUED] = "\"queued\"",
+                                        [FW_UNIQUE_TIME] = "\"time\""};
+    int word;
+    if (!read_word(&word, value, words, FW_UNIQUE_LIVE, FW_UNIQUE_TIME + 1))
+        return false;
+    *to = (fw_unique_while)word;
+    return true;
 }
 
 /* A century is as good as for ever. */
@@ -132,6 +156,8 @@ static bool read_member(fw_task_options *out, const struct member *m, fw_json va
                wrong(error, m->name, "a number from 0 to 1");
     case KIND_FAILURE:
         return read_failure(to, value) || wrong(error, m->name, "fail, skip or run");
+    case KIND_WHILE:
+        return read_while(to, value) || wrong(error, m->name, "live, queued or time");
     }
     return false;
 }

@@ -26,12 +26,20 @@ typedef enum fw_after_failure {
     FW_AFTER_RUN   /* runs anyway */
 } fw_after_failure;
 
+/* How long a unique key is taken. */
+typedef enum fw_unique_while {
+    FW_UNIQUE_LIVE = 0, /* until its task is over */
+    FW_UNIQUE_QUEUED,   /* until it begins: one runs while the next one waits */
+    FW_UNIQUE_TIME      /* for unique_ns, whatever becomes of it */
+} fw_unique_while;
+
 /* Absent members are empty or 0. Spans are borrowed from the text or from `room`: do not copy the
  * struct. */
 typedef struct fw_task_options {
-    fw_span key;                 /* what limits per key go by; 1 to 255 bytes */
-    fw_span unique;              /* at most one live task of this key; 1 to 255 bytes */
-    int64_t unique_ns;           /* the key stays taken so long after the submission at least */
+    fw_span key;       /* what limits per key go by; 1 to 255 bytes */
+    fw_span unique;    /* at most one live task of this key; 1 to 255 bytes */
+    int64_t unique_ns; /* the key stays taken so long after the submission at least */
+    fw_unique_while unique_while;
     fw_span group;               /* 1 to 255 bytes */
     fw_span after;               /* JSON array of ids, each a string */
     fw_span then;                /* JSON object: a task, when the whole group is over */

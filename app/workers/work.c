@@ -11,6 +11,7 @@
  * losses_max of them it is given up. A native subworker says when such a run begins, so that those
  * which only waited there are not counted once more, however many workers go away.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "app/compose/compose.h"
 #include "app/events/event_posts.h"
 #include "app/life/lifecycle_parts.h"
 #include "app/life/notes.h"
@@ -68,8 +69,12 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
 void fw_post_starts(const fw_unit *unit, const fw_handout *handouts, size_t count)
 {
     fw_lifecycle *life = unit->workers->life;
-    for (size_t i = 0; i < count && fw_is_heard(life); i++)
-        fw_post_started(life, handouts[i].task, handouts[i].attempt, unit->id);
+    for (size_t i = 0; i < count; i++) {
+        if (FW_UNLIKELY(fw_record_of(handouts[i].task)->composed))
+            fw_compose_begun(life, handouts[i].task);
+        if (fw_is_heard(life))
+            fw_post_started(life, handouts[i].task, handouts[i].attempt, unit->id);
+    }
 }
 
 static void count_starts(const fw_unit *unit, const fw_handout *handouts, size_t count)

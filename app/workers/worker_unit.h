@@ -96,7 +96,7 @@ void fw_unit_beat(void *context, void *owner, const fw_beat *beat);
 
 /* work.c: tasks there and back. */
 fw_dispatch_ops fw_work_dispatch_ops(fw_workers *workers);
-/* Events: they run there now. Before it is told of them. */
+/* They run there now: events, and unique keys that only wait. Before it is told of them. */
 void fw_post_starts(const fw_unit *unit, const fw_handout *handouts, size_t count);
 void fw_work_results(void *context, void *owner, const fw_lease_result *items, size_t count);
 void fw_work_python_result(void *context, void *owner, fw_prio port, const fw_lease_result *result);

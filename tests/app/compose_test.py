@@ -462,6 +462,42 @@ class Unique(Composition):
         wait_until(lambda: self.unique(key, "echo", 2, unique_for=0.2)["task_id"] != one,
                    "the end of the time")
 
+    def test_only_while_it_waits(self):
+        # One runs and the next one waits: what came in meanwhile is not lost, and not done twice.
+        key = fresh("key")
+        running = self.unique(key, "sleep", 600, unique_while="queued")["task_id"]
+        wait_until(lambda: self.status(running)["status"] == "running", "its run")
+        self.command("pause", "--task", "add")
+        waits = self.unique(key, "add", 1, 2, unique_while="queued")["task_id"]
+        self.assertNotEqual(waits, running)
+        self.assertEqual(self.unique(key, "add", 1, 2, unique_while="queued")["task_id"], waits)
+        self.command("unpause", "--task", "add")
+        self.assertEqual(self.end(waits)["status"], "success")
+        self.assertEqual(self.status(running)["status"], "running")
+        self.cancel(running)
+
+    def test_for_a_time_whatever_becomes_of_it(self):
+        key = fresh("key")
+        failed = self.unique(key, "fail", "no", unique_while="time", unique_for=600)["task_id"]
+        self.end(failed)
+        again = self.command("submit", "echo", 10, "--json", "--unique", key, "--unique-while",
+                             "time", "--unique-for", "10m")
+        self.assertEqual(json.loads(again.stdout)["task_id"], failed)
+        key = fresh("key")
+        long = self.unique(key, "sleep", 600, unique_while="time", unique_for=0.2)["task_id"]
+        wait_until(lambda: self.unique(key, "echo", 2, unique_while="time",
+                                       unique_for=0.2)["task_id"] != long, "the end of the time")
+        self.assertIn(self.status(long)["status"], ("queued", "running"))
+        self.cancel(long)
+
+    def test_words_that_do_not_agree(self):
+        for words, options in (("live, queued or time", {"unique": "k", "unique_while": "ever"}),
+                               ("needs 'unique'", {"unique_while": "queued"}),
+                               ("needs 'unique_for'", {"unique": "k", "unique_while": "time"}),
+                               ("does not go with", {"unique": "k", "unique_while": "queued",
+                                                     "unique_for": 5})):
+            self.refuse(words, task("add", 1, 2, options=options))
+
     def test_retrying_task_keeps_it(self):
         key, first = fresh("key"), fresh()
         self.accept(task("fail", "no", task_id=first, max_retries=1, retry_delay=600,

@@ -30,7 +30,7 @@ static bool take(fw_unique *unique, const char *name, uint64_t task, int64_t now
     fw_unique_open(unique, &key, text(name), now);
     bool free = !key.holder;
     if (free)
-        assert_true(fw_unique_take(&key, key_of(task), text("an-id"), until));
+        assert_true(fw_unique_take(&key, key_of(task), text("an-id"), until, false));
     fw_unique_close(&key);
     return free;
 }
@@ -57,6 +57,29 @@ static void test_one_holder(void **state)
     fw_unique_destroy(unique);
 }
 
+/* Neither its end nor its life counts. */
+static void test_timed(void **state)
+{
+    (void)state;
+    fw_unique *unique = fw_unique_create(10);
+    fw_unique_key key;
+    fw_unique_open(unique, &key, text("k"), 0);
+    assert_true(fw_unique_take(&key, key_of(1), text("an-id"), 100, true));
+    fw_unique_close(&key);
+    fw_unique_release(unique, text("k"), key_of(1), false, 10);
+    assert_false(take(unique, "k", 2, 99, 0));
+    fw_unique_open(unique, &key, text("k"), 100);
+    assert_null(key.holder);
+    assert_true(fw_unique_take(&key, key_of(3), text("an-id"), 200, true));
+    fw_unique_close(&key);
+    assert_false(take(unique, "k", 4, 199, 0));
+    assert_true(take(unique, "k", 4, 200, 0));
+    /* The one before it ends, and has it no more. */
+    fw_unique_release(unique, text("k"), key_of(3), false, 210);
+    assert_false(take(unique, "k", 5, 220, 0));
+    fw_unique_destroy(unique);
+}
+
 static void test_minimum_time(void **state)
 {
     (void)state;
@@ -68,7 +91,7 @@ static void test_minimum_time(void **state)
     /* The same task may come again. */
     fw_unique_open(unique, &key, text("k"), 50);
     assert_false(key.holder->live);
-    assert_true(fw_unique_take(&key, key_of(1), text("an-id"), 200));
+    assert_true(fw_unique_take(&key, key_of(1), text("an-id"), 200, false));
     assert_true(key.holder->live);
     fw_unique_close(&key);
     fw_unique_release(unique, text("k"), key_of(1), true, 60);
@@ -139,9 +162,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_holder),
-        cmocka_unit_test(test_minimum_time),
-        cmocka_unit_test(test_sweep_and_bound),
+        cmocka_unit_test(test_one_holder), cmocka_unit_test(test_minimum_time),
+        cmocka_unit_test(test_timed),      cmocka_unit_test(test_sweep_and_bound),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
