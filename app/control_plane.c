@@ -58,7 +58,8 @@ int fw_control_plane_build_engine(fw_control_plane *plane)
         rc = fw_config_apply_schedules(&plane->house.life, error, sizeof error, &s->sections);
     if (rc < 0)
         return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.sections", error);
-    plane->house.life.waits = !s->local;
+    /* Relaxed: no task is there yet. */
+    fw_store_relaxed(&plane->house.life.waits, !s->local);
     plane->house.life.dedup_ns = s->dedup_ns;
     plane->house.life.unknown_hold_ns = s->unknown_hold_ns;
     plane->house.life.keep_args = (int)s->keep_args;

@@ -95,9 +95,9 @@ static const fw_name *runnable(fw_lifecycle *life, fw_span text, const fw_name *
     /* [name-announced] acquire: its tasks do not go to the own threads. */
     if (name && fw_load_acquire(&name->announced))
         return name;
-    /* Relaxed: whoever comes or goes at this moment was early or late. */
+    /* Relaxed, both: whoever comes or goes at this moment was early or late. */
     bool any = fw_load_relaxed(&life->wildcards) > 0;
-    if (!life->waits && !any)
+    if (!any && !fw_load_relaxed(&life->waits))
         return NULL;
     /* Half of the places stay for names that somebody has. */
     if (!name && fw_names_count(life->names) < FW_NAMES_KEPT_MAX / 2)

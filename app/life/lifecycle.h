@@ -32,7 +32,7 @@ typedef struct fw_lifecycle {
     fw_run_counts *counts;
     fw_latency *latency;
     unsigned threads;
-    bool waits; /* a name that nobody knows yet may come: its tasks wait */
+    fw_atomic(bool) waits; /* a name that nobody knows yet may come: its tasks wait */
     int64_t task_timeout_ns, hold_ns;
     int64_t dedup_ns;             /* an id is not run again so soon; 0: is */
     int64_t unknown_hold_ns;      /* see app/life/unknown.h; 0: for ever */

@@ -74,7 +74,8 @@ const fw_setting fw_setting_table[] = {
                 "'scheduled'."},
     {"unknown-hold", "5m", &fw_kind_duration, AT(unknown_hold_ns), 0, S_(31536000),
      .allowed = "a time, 0 (without a limit) to 365d",
-     .meaning = "With --no-local: how long tasks wait whose name no subworker has told yet."},
+     .meaning = "With --no-local, or once a subworker has registered: how long tasks wait whose "
+                "name nobody has told yet."},
     {"dedup-window", "10m", &fw_kind_duration, AT(dedup_ns), 0, S_(86400),
      .allowed = "a time, 0 (off) to 1d",
      .meaning = "An id whose result is not kept any more is not run again so soon after its last "

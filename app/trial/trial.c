@@ -91,8 +91,8 @@ int fw_trial_create(fw_trial **out, const fw_trial_config *config)
         return rc;
     }
     fw_lifecycle *life = &trial->plane.house.life;
-    /* Nobody else will come who knows a name. */
-    life->waits = false;
+    /* Nobody else will come who knows a name. Relaxed: no task is there yet. */
+    fw_store_relaxed(&life->waits, false);
     life->observer = &trial->observer;
     /* Relaxed: no task is there yet. */
     fw_add_relaxed(&life->listeners, 1);

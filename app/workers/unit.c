@@ -159,6 +159,14 @@ void fw_unit_end(fw_unit *unit, const char *why)
         fw_link_hang_up(unit->link);
 }
 
+/* One of app/local_subworkers, which knows what we know. */
+static bool is_own(const fw_unit *unit)
+{
+    char own[sizeof unit->id];
+    int len = snprintf(own, sizeof own, "%s-local-", unit->workers->house->settings->worker_id);
+    return len > 0 && strncmp(unit->id, own, (size_t)len) == 0;
+}
+
 /* In a read section. */
 void fw_unit_attach(fw_unit *unit)
 {
@@ -171,6 +179,9 @@ void fw_unit_attach(fw_unit *unit)
     pthread_mutex_unlock(&workers->lock);
     if (down)
         return;
+    /* Relaxed: a hint for names that nobody has told. */
+    if (!is_own(unit))
+        fw_store_relaxed(&workers->life->waits, true);
     int rc = attach_place(unit);
     pthread_mutex_lock(&workers->lock);
     down = unit->state == FW_UNIT_DOWN;

@@ -23,6 +23,21 @@ class Unknown(Case):
         for i, request in enumerate(waiting):
             self.assert_success(request.answer(), i)
 
+    def test_pain_19_also_where_tasks_run_here(self):
+        """At once a failure while nobody else ever came; after that it may be somebody's."""
+        self.cp = self.plane("--unknown-hold", "1h", modules=(harness.SAMPLES,))
+        self.assert_failure(self.cp.run("give_back", 1), "Task give_back not found")
+        old = self.subworker(self.cp, "old", modules=(harness.SAMPLES,))
+        waiting = [self.cp.begin(task("give_back", i)) for i in range(20)]
+        wait_until(lambda: self.cp.api("queues")["total_queued"] == 20, "they wait")
+        self.assert_success(self.cp.run("add", 1, 2), 3)
+        old.kill()
+        waiting.append(self.cp.begin(task("give_back", 20)))
+        wait_until(lambda: self.cp.api("queues")["total_queued"] == 21, "it waits as well")
+        self.subworker(self.cp, "new")
+        for i, request in enumerate(waiting):
+            self.assert_success(request.answer(), i)
+
     def test_pain_19_given_up_with_a_hint_and_kept(self):
         self.cp = self.plane("--no-local", "--unknown-hold", "200ms", modules=())
         first = self.subworker(self.cp, "one")
