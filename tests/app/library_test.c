@@ -4,12 +4,16 @@
  * Covers app/trial/library.c, and app/trial/trial.c where time passes. Nothing here takes as long
  * as it says: a clock that is not moved ends a test by its limit. SPDX-License-Identifier:
  * Apache-2.0 */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -225,14 +229,25 @@ static void what_is_not_over_in_time_goes_on(void **state)
 {
     (void)state;
     const fw_test_outcome *o;
+    char name[] = "/tmp/fw-library-XXXXXX", args[64];
+    int file = mkstemp(name);
+    assert_true(file >= 0);
+    close(file);
+    unlink(name);
+    snprintf(args, sizeof args, "[\"%s\"]", name);
     fw_test *t = opened(FW_TEST(.task_modules = FW_MODULES "/life.so", .limit_ms = 200));
-    assert_int_equal(fw_test_call(t, "polls", NULL, "{\"timeout\": 3}", &o), -FW_ETIME);
+    assert_int_equal(fw_test_call(t, "deaf_until", args, NULL, &o), -FW_ETIME);
     assert_string_equal(fw_test_errmsg(t), "it is not over in time");
     assert_int_equal(fw_test_call(t, "header", NULL,
                                   "{\"options\": {\"after\": [\"x\"], \"on_failure\": \"run\"}}",
                                   &o),
                      -FW_EINVAL);
+    /* It is waited for. */
+    file = open(name, O_CREAT | O_WRONLY, 0600);
+    assert_true(file >= 0);
+    close(file);
     fw_test_close(t);
+    unlink(name);
 }
 
 int main(void)

@@ -21,7 +21,9 @@ static void step(probe *p)
         sched_yield();
         return;
     }
-    assert_true(next_ns != INT64_MAX);
+    /* The last one has ended since somebody looked. */
+    if (next_ns == INT64_MAX)
+        return;
     if (next_ns > now_ns)
         fw_clock_advance(next_ns - now_ns);
     fw_engine_clock_moved(p->engine);
