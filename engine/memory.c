@@ -40,16 +40,12 @@ _Static_assert(offsetof(fw_task, payload) <= 80, "the header is what every queue
 _Static_assert(offsetof(fw_task, node) == 0 && offsetof(fw_task, waiters) == 8,
                "the links come first; the rest of the header is cleared as plain memory");
 
-enum { LINE = 64, LINES = FW_MEMORY_SLAB_MAX / LINE, PACK_MAX = 32, PACKS_MIN = 1024 };
+enum { LINE = 64, PACK_MAX = 32, PACKS_MIN = 1024 };
 
-/* Sizes go up by about a third, in steps of whole cache lines: two tasks never share a line. */
-static const uint16_t class_bytes[FW_MEMORY_CLASSES] = {128, 192,  256,  320,  448, 576,
-                                                        768, 1024, 1536, 2560, 4096};
-/* By number of lines, rounded up: the smallest class that fits. */
-static const uint8_t class_of_lines[LINES + 1] = {
-    0,  0,  0,  1,  2,  3,  4,  4,  5,  5,  6,  6,  6,  7,  7,  7,  7,  8,  8,  8,  8,  8,
-    8,  8,  8,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  10, 10, 10,
-    10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10};
+/* Small ones in steps of the alignment, since most tasks are small and a queue may hold millions of
+ * them; neighbours may share a line, but the tasks of a pack mostly go through the same hands. */
+static const uint16_t class_bytes[FW_MEMORY_CLASSES] = {128, 144, 160, 176,  192,  224,  256, 320,
+                                                        448, 576, 768, 1024, 1536, 2560, 4096};
 
 static _Thread_local int my_refusal __attribute__((tls_model("initial-exec"))) = -FW_EFULL;
 
@@ -75,6 +71,10 @@ int fw_memory_init(fw_memory *memory, unsigned label, size_t tasks_max, size_t b
     FW_ASSERT(label < 16);
     memset(memory, 0, sizeof *memory);
     memory->label = (uint8_t)(label << 4);
+    for (size_t steps = 0, number = 0; steps * FW_MEMORY_STEP <= FW_MEMORY_SLAB_MAX; steps++) {
+        number += steps * FW_MEMORY_STEP > class_bytes[number];
+        memory->class_of_steps[steps] = (uint8_t)number;
+    }
     fw_quota_init(&memory->quota, tasks_max, bytes_max);
     memory->rows = fw_pages_map(FW_SLOTS * sizeof *memory->rows);
     bool ok = memory->rows != NULL;
@@ -82,7 +82,8 @@ int fw_memory_init(fw_memory *memory, unsigned label, size_t tasks_max, size_t b
         fw_memory_class *class = &memory->classes[i];
         class->pack = pack_of(class_bytes[i], tasks_max, bytes_max);
         class->pack_bytes = (size_t) class->pack * class_bytes[i];
-        class->slab = fw_slab_create(class_bytes[i], LINE);
+        size_t align = class_bytes[i] % LINE == 0 ? LINE : FW_MEMORY_STEP;
+        class->slab = fw_slab_create(class_bytes[i], align);
         ok = class->slab != NULL;
     }
     if (ok)
@@ -231,7 +232,7 @@ fw_task *fw_memory_alloc(fw_memory *memory, size_t payload_bytes)
     unsigned slot = fw_thread_slot();
     fw_task *task;
     if (FW_LIKELY(payload_bytes <= FW_MEMORY_SLAB_MAX - offsetof(fw_task, payload))) {
-        number = class_of_lines[(bytes + LINE - 1) / LINE];
+        number = memory->class_of_steps[(bytes + FW_MEMORY_STEP - 1) / FW_MEMORY_STEP];
         FW_DEBUG_ASSERT(class_bytes[number] >= bytes);
         task = FW_LIKELY(slot != FW_SLOT_SHARED) ? take(memory, &memory->rows[slot], number)
                                                  : take_shared(memory, number);

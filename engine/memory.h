@@ -19,7 +19,12 @@
 #include "engine/quota.h"
 #include "engine/thread_slot.h"
 
-enum { FW_MEMORY_CLASSES = 11, FW_MEMORY_HEAP = 15, FW_MEMORY_SLAB_MAX = 4096 };
+enum {
+    FW_MEMORY_CLASSES = 15,
+    FW_MEMORY_HEAP = 15,
+    FW_MEMORY_SLAB_MAX = 4096,
+    FW_MEMORY_STEP = 16
+};
 
 /* Free tasks of one thread: to be handed out, and come back (memory-note in memory.c). */
 typedef struct fw_memory_row {
@@ -37,7 +42,8 @@ typedef struct fw_memory_class {
 
 typedef struct fw_memory {
     /* Immutable after init. */
-    uint8_t label;       /* goes into the upper half of size_class */
+    uint8_t label; /* goes into the upper half of size_class */
+    uint8_t class_of_steps[FW_MEMORY_SLAB_MAX / FW_MEMORY_STEP + 1]; /* the smallest that fits */
     fw_memory_row *rows; /* FW_SLOTS of them, touched when used */
     fw_memory_class classes[FW_MEMORY_CLASSES];
     fw_quota quota;

@@ -53,7 +53,7 @@ static fw_event event_of(fw_lifecycle *life, fw_task *task, fw_event_kind kind)
         /* Relaxed: between runs, or of the run that we are in. */
         .attempt = fw_load_relaxed(&task->attempt),
         .key = task->key,
-        .id = fw_record_of(task)->id_len ? fw_record_id(task, NULL) : (fw_span){0},
+        .id = fw_record_of(task)->has_id ? fw_record_id(task, NULL) : (fw_span){0},
         .task = fw_name_text(fw_names_at(life->names, task->name)),
         .dur_ns = -1,
     };

@@ -76,7 +76,7 @@ static const fw_name *name_of(const fw_lifecycle *life, const fw_task *task)
 static bool withdraw(void *context, fw_task *task)
 {
     fw_lifecycle *life = context;
-    if (fw_record_of(task)->first.form == FW_REPLY_LEASE)
+    if (fw_record_of(task)->form == FW_REPLY_LEASE)
         (void)fw_engine_withdraw(life->engine, task);
     return true;
 }
@@ -215,10 +215,10 @@ static void count_end(fw_lifecycle *life, fw_task *task, int why, const fw_cache
 /* Tells everybody who waits for this task. */
 static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *view)
 {
-    fw_record *record = fw_record_of(task);
+    fw_reply_to first = fw_record_first(task);
     fw_waiter *waiter = fw_waiters_close(task);
-    if (fw_reply_wants_result(&record->first))
-        fw_net_answer_result(life->net, &record->first, view);
+    if (fw_reply_wants_result(&first))
+        fw_net_answer_result(life->net, &first, view);
     while (waiter) {
         fw_waiter *next = waiter->next;
         if (FW_UNLIKELY(waiter->node)) {
@@ -243,13 +243,13 @@ static void answer_all(fw_lifecycle *life, fw_task *task, const fw_result_view *
 static void give_back(fw_lifecycle *life, fw_task *task, fw_refusal reason)
 {
     char buffer[FW_UUID_TEXT];
-    fw_record *record = fw_record_of(task);
+    fw_reply_to first = fw_record_first(task);
     fw_waiter *waiter = fw_waiters_close(task);
     fw_result_view view = {.key = task->key,
                            .id = fw_record_id(task, buffer),
                            .status = FW_FAILURE,
                            .error = literal("the subworker gave the task back")};
-    fw_net_answer_refusal(life->net, &record->first, view.id, reason, NULL);
+    fw_net_answer_refusal(life->net, &first, view.id, reason, NULL);
     while (waiter) {
         fw_waiter *next = waiter->next;
         if (fw_waiter_claim(waiter)) {
@@ -269,7 +269,7 @@ static void give_back(fw_lifecycle *life, fw_task *task, fw_refusal reason)
 /* A task that came under a lease and did not come to its end here. */
 static bool is_given_back(fw_lifecycle *life, fw_task *task, int why)
 {
-    if (fw_record_of(task)->first.form != FW_REPLY_LEASE || !(my_recall || why == FW_ENDED_BY_STOP))
+    if (fw_record_of(task)->form != FW_REPLY_LEASE || !(my_recall || why == FW_ENDED_BY_STOP))
         return false;
     give_back(life, task, my_recall ? FW_REFUSED_RECALLED : FW_REFUSED_DRAINING);
     return true;
@@ -372,7 +372,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall
     char buffer[FW_UUID_TEXT], text[96];
     if (FW_UNLIKELY(fw_record_of(task)->composed))
         fw_compose_ended(life, task);
-    if (fw_record_of(task)->known || (why == FW_ENDED_BY_CANCEL && is_stored(life, task))) {
+    if (fw_record_is_known(task) || (why == FW_ENDED_BY_CANCEL && is_stored(life, task))) {
         answer_known(life, task);
         return;
     }
@@ -381,7 +381,7 @@ void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall
     const fw_record_extras *extras = fw_record_extras_of(task);
     fw_cache_item item = {
         .key = task->key,
-        .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
+        .id = fw_record_of(task)->has_id ? fw_record_id(task, buffer) : (fw_span){0},
         .status = fw_task_state(task),
         .level = task->level,
         .attempt = fw_load_relaxed(&task->attempt),

@@ -82,8 +82,8 @@ static void prepare(fw_lifecycle *life, const chunk *c, fw_task *task, const fw_
     record->limited = task->timeout_ns > 0;
     if (!record->limited)
         task->timeout_ns = life->task_timeout_ns;
-    if (s->accept_only || (record->first.form != FW_REPLY_FRAME && is_held_back(life, s, c)))
-        record->first.form = FW_REPLY_NONE;
+    if (s->accept_only || (record->form != FW_REPLY_FRAME && is_held_back(life, s, c)))
+        record->form = FW_REPLY_NONE;
 }
 
 /* Somebody may run tasks of that name, now or when he comes back. NULL: nobody. */
@@ -175,7 +175,8 @@ fw_fate fw_intake_admit(fw_lifecycle *life, chunk *c, size_t i, fw_task *spare,
     }
     c->tasks[i] = task;
     if (has_ended(life, c, s)) {
-        fw_record_of(task)->known = 1;
+        /* Relaxed: it goes to no queue. */
+        fw_store_relaxed(&fw_record_of(task)->losses, FW_RECORD_KNOWN);
         return FATE_KNOWN;
     }
     return held ? FATE_HELD : due_ns != 0 ? FATE_SCHEDULED : FATE_QUEUED;

@@ -22,7 +22,7 @@ static fw_notes *make(fw_task *task)
     fw_notes *notes = calloc(1, sizeof *notes);
     if (!notes)
         return NULL;
-    notes->reply = fw_record_of(task)->first;
+    notes->reply = fw_record_first(task);
     fw_store_relaxed(&notes->references, 1);
     fw_notes *before = NULL;
     /* [task-notes] acquire, release: the notes as they were made, by whoever was first. */

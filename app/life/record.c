@@ -5,7 +5,13 @@
 
 #include "base/assert.h"
 
-_Static_assert(sizeof(fw_record) % 8 == 0, "extras follow at once");
+/* Of texts that are not small, or rare. */
+typedef struct fw_record_lengths {
+    uint32_t args, kwargs, callback, id;
+} fw_record_lengths;
+
+_Static_assert(sizeof(fw_record) == 32, "every queued task has one");
+_Static_assert(sizeof(fw_record_extras) % 8 == 0, "lengths follow at once");
 
 static bool has_extras(const fw_submission *s)
 {
@@ -24,22 +30,43 @@ static size_t stored_id_len(const fw_submission *s)
     return fw_key_is_uuid(s->key) ? 0 : s->id.len;
 }
 
+static fw_record_lengths lengths_to_store(const fw_submission *s)
+{
+    return (fw_record_lengths){(uint32_t)stored_len(s->args, "[]"),
+                               (uint32_t)stored_len(s->kwargs, "{}"), (uint32_t)s->callback.len,
+                               (uint32_t)stored_id_len(s)};
+}
+
+static bool are_small(const fw_record_lengths *l)
+{
+    return l->args <= UINT8_MAX && l->kwargs <= UINT8_MAX && (l->callback | l->id) == 0;
+}
+
 size_t fw_record_size(const fw_submission *s)
 {
+    fw_record_lengths l = lengths_to_store(s);
     return sizeof(fw_record) + (has_extras(s) ? sizeof(fw_record_extras) : 0) +
-           stored_len(s->args, "[]") + stored_len(s->kwargs, "{}") + s->callback.len +
-           stored_id_len(s) + s->options.len;
+           (are_small(&l) ? 0 : sizeof l) + (size_t)l.args + l.kwargs + l.callback + l.id +
+           s->options.len;
 }
 
-fw_record *fw_record_of(fw_task *task)
-{
-    return (fw_record *)(void *)task->payload;
-}
-
-static char *texts_of(fw_task *task)
+static char *after_extras(fw_task *task)
 {
     size_t skip = fw_record_of(task)->has_extras ? sizeof(fw_record_extras) : 0;
     return (char *)task->payload + sizeof(fw_record) + skip;
+}
+
+/* And where the texts begin. */
+static inline fw_record_lengths lengths_of(fw_task *task, char **texts)
+{
+    const fw_record *record = fw_record_of(task);
+    *texts = after_extras(task);
+    if (FW_LIKELY(!record->has_lengths))
+        return (fw_record_lengths){record->args_len, record->kwargs_len, 0, 0};
+    fw_record_lengths l;
+    memcpy(&l, *texts, sizeof l);
+    *texts += sizeof l;
+    return l;
 }
 
 /* Attempts are counted in sixteen bits. */
@@ -60,13 +87,20 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
 {
     FW_DEBUG_ASSERT(task->payload_bytes >= fw_record_size(s));
     fw_record *record = fw_record_of(task);
+    const fw_record_lengths l = lengths_to_store(s);
+    bool small = are_small(&l);
     *record = (fw_record){
-        .first = s->reply,
-        .args_len = (uint32_t)stored_len(s->args, "[]"),
-        .kwargs_len = (uint32_t)stored_len(s->kwargs, "{}"),
-        .callback_len = (uint32_t)s->callback.len,
-        .id_len = (uint8_t)stored_id_len(s),
+        .connection = s->reply.connection,
+        .request = s->reply.request,
+        .detour = s->reply.detour,
+        .item = s->reply.item,
+        .form = s->reply.form,
+        .flags = s->reply.flags,
+        .args_len = small ? (uint8_t)l.args : 0,
+        .kwargs_len = small ? (uint8_t)l.kwargs : 0,
         .has_extras = has_extras(s),
+        .has_lengths = !small,
+        .has_id = l.id != 0,
         .accept_only = s->accept_only,
         .isolate = s->isolate,
     };
@@ -83,11 +117,13 @@ void fw_record_write(fw_task *task, const fw_submission *s, const fw_name *name,
                                    0};
         memcpy(task->payload + sizeof *record, &extras, sizeof extras);
     }
-    char *at = texts_of(task);
-    at = put(at, s->args.ptr, record->args_len);
-    at = put(at, s->kwargs.ptr, record->kwargs_len);
-    at = put(at, s->callback.ptr, record->callback_len);
-    at = put(at, s->id.ptr, record->id_len);
+    char *at = after_extras(task);
+    if (!small)
+        at = put(at, (const char *)&l, sizeof l);
+    at = put(at, s->args.ptr, l.args);
+    at = put(at, s->kwargs.ptr, l.kwargs);
+    at = put(at, s->callback.ptr, l.callback);
+    at = put(at, s->id.ptr, l.id);
     at = put(at, s->options.ptr, s->options.len);
     FW_ASSERT(at <= (char *)task->payload + task->payload_bytes);
     task->key = s->key;
@@ -109,22 +145,23 @@ void fw_record_note(fw_task *task, struct fw_node *node, int64_t begin_by_ns)
 
 fw_span fw_record_args(fw_task *task)
 {
-    size_t len = fw_record_of(task)->args_len;
-    return len ? (fw_span){texts_of(task), len} : (fw_span){"[]", 2};
+    char *texts;
+    fw_record_lengths l = lengths_of(task, &texts);
+    return l.args ? (fw_span){texts, l.args} : (fw_span){"[]", 2};
 }
 
 fw_span fw_record_kwargs(fw_task *task)
 {
-    const fw_record *record = fw_record_of(task);
-    if (record->kwargs_len == 0)
-        return (fw_span){"{}", 2};
-    return (fw_span){texts_of(task) + record->args_len, record->kwargs_len};
+    char *texts;
+    fw_record_lengths l = lengths_of(task, &texts);
+    return l.kwargs ? (fw_span){texts + l.args, l.kwargs} : (fw_span){"{}", 2};
 }
 
 fw_span fw_record_callback(fw_task *task)
 {
-    const fw_record *record = fw_record_of(task);
-    return (fw_span){texts_of(task) + record->args_len + record->kwargs_len, record->callback_len};
+    char *texts;
+    fw_record_lengths l = lengths_of(task, &texts);
+    return (fw_span){texts + l.args + l.kwargs, l.callback};
 }
 
 fw_span fw_record_options(fw_task *task)
@@ -132,21 +169,21 @@ fw_span fw_record_options(fw_task *task)
     const fw_record_extras *extras = fw_record_extras_of(task);
     if (!extras || extras->options_len == 0)
         return (fw_span){NULL, 0};
-    const fw_record *record = fw_record_of(task);
-    size_t before =
-        (size_t)record->args_len + record->kwargs_len + record->callback_len + record->id_len;
-    return (fw_span){texts_of(task) + before, extras->options_len};
+    char *texts;
+    fw_record_lengths l = lengths_of(task, &texts);
+    size_t before = (size_t)l.args + l.kwargs + l.callback + l.id;
+    return (fw_span){texts + before, extras->options_len};
 }
 
 fw_span fw_record_id(fw_task *task, char buffer[FW_UUID_TEXT])
 {
-    const fw_record *record = fw_record_of(task);
-    if (record->id_len == 0) {
+    if (!fw_record_of(task)->has_id) {
         fw_key_format(buffer, task->key);
         return (fw_span){buffer, FW_UUID_TEXT};
     }
-    size_t before = (size_t)record->args_len + record->kwargs_len + record->callback_len;
-    return (fw_span){texts_of(task) + before, record->id_len};
+    char *texts;
+    fw_record_lengths l = lengths_of(task, &texts);
+    return (fw_span){texts + (size_t)l.args + l.kwargs + l.callback, l.id};
 }
 
 const fw_record_extras *fw_record_extras_of(fw_task *task)

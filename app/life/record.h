@@ -2,9 +2,11 @@
  *
  * The engine keeps the bytes and does not look. A record is written once, before the task is
  * admitted, and read only afterwards; further askers hang on the task's waiter list
- * (app/life/waiters). Layout: the fixed part, then the extras if any, then args, kwargs, callback,
- * (for ids that are no UUID) the id, and the options, back to back. SPDX-License-Identifier:
- * Apache-2.0 */
+ * (app/life/waiters).
+ * Layout: the fixed part, then the extras if any, the lengths unless they are small, then args,
+ * kwargs, callback, (for ids that are no UUID) the id, and the options, back to back. Every queued
+ * task has the fixed part, so it has no byte too many.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FW_APP_RECORD_H
 #define FW_APP_RECORD_H
 
@@ -26,18 +28,25 @@ typedef struct fw_record_extras {
 enum { FW_FOR_SCHEDULE = 128 };
 
 typedef struct fw_record {
-    fw_atomic(struct fw_notes *) notes;          /* app/life/notes.h; NULL: none */
-    fw_reply_to first;                           /* form FW_REPLY_NONE: nobody waits */
-    uint32_t args_len, kwargs_len, callback_len; /* 0: "[]", "{}", none */
-    uint8_t id_len;                              /* 0: the key is the UUID */
+    fw_atomic(struct fw_notes *) notes; /* app/life/notes.h; NULL: none */
+    /* The first asker's fw_reply_to, without its padding; form FW_REPLY_NONE: nobody waits. */
+    uint64_t connection;
+    uint32_t request, detour;
+    uint16_t item;
+    uint8_t form, flags;
     uint8_t has_extras : 1;
+    uint8_t has_lengths : 1; /* fw_record_lengths; else there is no callback, and no id to keep */
+    uint8_t has_id : 1;      /* as text; else the key is the UUID */
     uint8_t accept_only : 1;
-    uint8_t limited : 1;  /* its time limit is its own, not the default */
-    uint8_t isolate : 1;  /* in a process of its own, whatever its module says */
-    uint8_t composed : 1; /* its end is told to app/compose */
-    uint8_t known;        /* the cache had the answer already: nothing runs, nothing is stored */
-    fw_atomic(uint8_t) losses; /* workers that went away with it; written by who has the task */
+    uint8_t limited : 1;          /* its time limit is its own, not the default */
+    uint8_t isolate : 1;          /* in a process of its own, whatever its module says */
+    uint8_t composed : 1;         /* its end is told to app/compose */
+    fw_atomic(uint8_t) losses;    /* workers that went away with it; written by who has the task */
+    uint8_t args_len, kwargs_len; /* 0: "[]", "{}" */
 } fw_record;
+
+/* The cache had the answer already: nothing runs, nothing is stored. In losses. */
+enum { FW_RECORD_KNOWN = UINT8_MAX, FW_LOSSES_COUNTED = UINT8_MAX - 1 };
 
 /* Bytes of payload a submission needs. */
 size_t fw_record_size(const fw_submission *submission);
@@ -49,11 +58,29 @@ void fw_record_write(fw_task *task, const fw_submission *submission, const fw_na
 void fw_record_note(fw_task *task, struct fw_node *node, int64_t begin_by_ns);
 
 /* Borrowed from the task. */
-fw_record *fw_record_of(fw_task *task);
+static inline fw_record *fw_record_of(fw_task *task)
+{
+    return (fw_record *)(void *)task->payload;
+}
+static inline fw_reply_to fw_record_first(fw_task *task)
+{
+    const fw_record *record = fw_record_of(task);
+    return (fw_reply_to){.connection = record->connection,
+                         .request = record->request,
+                         .item = record->item,
+                         .form = record->form,
+                         .flags = record->flags,
+                         .detour = record->detour};
+}
+static inline bool fw_record_is_known(fw_task *task)
+{
+    /* Relaxed: said by who admitted it, before anybody else can end it. */
+    return fw_load_relaxed(&fw_record_of(task)->losses) == FW_RECORD_KNOWN;
+}
 static inline bool fw_record_is_scheduled(fw_task *task)
 {
-    const fw_reply_to *first = &fw_record_of(task)->first;
-    return first->form == FW_REPLY_NONE && (first->flags & FW_FOR_SCHEDULE) != 0;
+    const fw_record *record = fw_record_of(task);
+    return record->form == FW_REPLY_NONE && (record->flags & FW_FOR_SCHEDULE) != 0;
 }
 fw_span fw_record_args(fw_task *task);
 fw_span fw_record_kwargs(fw_task *task);

@@ -41,9 +41,10 @@ static const fw_name *name_of(const fw_lifecycle *life, const fw_task *task)
 
 /* To the control plane, at once: should this run take everything here with it, it counts
  * (loss-note in app/workers/work.c). */
-static void tell_begun(fw_lifecycle *life, const fw_record *record)
+static void tell_begun(fw_lifecycle *life, fw_task *task)
 {
-    fw_net_answer_result(life->net, &record->first, &(fw_result_view){.status = FW_RUNNING});
+    fw_reply_to first = fw_record_first(task);
+    fw_net_answer_result(life->net, &first, &(fw_result_view){.status = FW_RUNNING});
     fw_net_flush(life->net);
 }
 
@@ -54,7 +55,7 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     const fw_name *name = name_of(life, task);
     teller mine = {life, task};
     fw_call_input input = {
-        .id = fw_record_of(task)->id_len ? fw_record_id(task, buffer) : (fw_span){0},
+        .id = fw_record_of(task)->has_id ? fw_record_id(task, buffer) : (fw_span){0},
         .key = task->key,
         .name = fw_name_text(name),
         .args = fw_record_args(task),
@@ -80,8 +81,8 @@ fw_run fw_lifecycle_run(void *context, fw_task *task, unsigned thread)
     if (fw_is_heard(life))
         fw_post_started(life, task, input.attempt, NULL);
     fw_record *record = fw_record_of(task);
-    if (FW_UNLIKELY(record->isolate) && record->first.form == FW_REPLY_LEASE)
-        tell_begun(life, record);
+    if (FW_UNLIKELY(record->isolate) && record->form == FW_REPLY_LEASE)
+        tell_begun(life, task);
     const fw_task_policy *policy = fw_name_policy(name);
     /* Relaxed: it had lost workers before this run began. */
     bool asked =
@@ -132,7 +133,7 @@ static bool is_loss(fw_task *task, int why)
     uint8_t before = fw_load_relaxed(losses);
     if (why != FW_ENDED_BY_RUN || !fw_my_run.crash || before == 0)
         return false;
-    if (before < UINT8_MAX)
+    if (before < FW_LOSSES_COUNTED)
         fw_store_relaxed(losses, (uint8_t)(before + 1));
     return true;
 }

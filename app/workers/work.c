@@ -52,7 +52,7 @@ static fw_assignment assignment_of(fw_workers *workers, const fw_handout *handou
         .task =
             {
                 .key = task->key,
-                .id = id || fw_record_of(task)->id_len ? fw_record_id(task, id) : (fw_span){0},
+                .id = id || fw_record_of(task)->has_id ? fw_record_id(task, id) : (fw_span){0},
                 .name = fw_name_text(name),
                 .args = fw_record_args(task),
                 .kwargs = fw_record_kwargs(task),
@@ -193,7 +193,7 @@ static fw_loss lost(void *context, fw_task *task, void *place_owner)
     unsigned losses = fw_load_relaxed(&record->losses);
     if (losses > 0 && unit->native && !fw_notes_has_begun(task))
         return FW_LOSS_UNRUN;
-    if (losses < UINT8_MAX)
+    if (losses < FW_LOSSES_COUNTED)
         fw_store_relaxed(&record->losses, (uint8_t)++losses);
     /* Relaxed: a flag that only shortens the way. */
     if (!fw_load_relaxed(&workers->closing) && losses < workers->life->losses_max)

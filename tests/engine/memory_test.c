@@ -75,7 +75,7 @@ static void small_limits_are_exact(void **state)
         for (unsigned i = 0; i < 10; i++)
             assert_non_null(tasks[i] = alloc(memory, 64));
         assert_null(alloc(memory, 64));
-        assert_int_equal(fw_memory_bytes(memory), 10 * 192);
+        assert_int_equal(fw_memory_bytes(memory), 10 * (80 + 64));
         for (unsigned i = 0; i < 10; i++)
             fw_memory_free(memory, tasks[i]);
         assert_int_equal(fw_memory_bytes(memory), 0);
