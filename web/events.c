@@ -411,7 +411,7 @@ fw_web_table fw_web_events_table(fw_web_audience *audience)
 {
     static const fw_web_route routes[] = {
         {"GET", "/api/events", FW_WEB_READ, get_upstream, NULL, FW_WEB_AT_ONCE},
-        {"GET", "/api/v1/events", FW_WEB_READ, get_events, NULL, FW_WEB_AT_ONCE},
+        {"GET", "/api/v1/events?only", FW_WEB_READ, get_events, NULL, FW_WEB_AT_ONCE},
     };
     return (fw_web_table)FW_WEB_TABLE(routes, audience);
 }

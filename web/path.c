@@ -17,7 +17,7 @@ static bool match_part(const char **pattern, const char **at, const char *end, f
 {
     const char *name = *pattern + 1, *stop = strchr(name, '}');
     const char *suffix = stop + 1;
-    size_t suffix_len = strcspn(suffix, "/"), len = segment(*at, end);
+    size_t suffix_len = strcspn(suffix, "/?"), len = segment(*at, end);
     if (len <= suffix_len || memcmp(*at + len - suffix_len, suffix, suffix_len) != 0)
         return false;
     *out = (fw_web_pair){{name, (size_t)(stop - name)}, {*at, len - suffix_len}};
@@ -31,7 +31,7 @@ bool fw_web_path_match(const char *pattern, fw_span path, fw_web_pair params[FW_
 {
     const char *at = path.ptr, *end = path.ptr + path.len;
     *count = 0;
-    while (*pattern) {
+    while (*pattern && *pattern != '?') {
         if (*pattern == '{') {
             if (*count == FW_WEB_PARAMS_MAX || !match_part(&pattern, &at, end, &params[*count]))
                 return false;

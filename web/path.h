@@ -7,7 +7,7 @@
 
 #include "web/web.h"
 
-/* Whether path fits; params: the parts, not decoded. */
+/* Whether path fits, up to a '?' in the pattern; params: the parts, not decoded. */
 bool fw_web_path_match(const char *pattern, fw_span path, fw_web_pair params[FW_WEB_PARAMS_MAX],
                        size_t *count);
 /* Decodes in place of *at, which moves on; *text becomes the decoded one. False: a bad escape, not

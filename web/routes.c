@@ -127,7 +127,7 @@ static unsigned method_bit(const char *word)
 static size_t fixed_text(const char *pattern)
 {
     size_t len = 0;
-    for (const char *at = pattern; *at; at++) {
+    for (const char *at = pattern; *at && *at != '?'; at++) {
         if (*at == '{')
             at = strchr(at, '}');
         else
@@ -143,14 +143,14 @@ void fw_web_router_prepare(fw_web_router *router)
         const fw_web_table *table = &router->tables[t];
         for (size_t i = 0; i < table->count; i++) {
             const fw_web_route *route = &table->routes[i];
-            size_t head = strcspn(route->path, "{");
+            size_t head = strcspn(route->path, "{?");
             FW_ASSERT(router->entry_count < FW_WEB_ROUTES_MAX && head > 0);
             router->entries[router->entry_count++] =
                 (fw_web_entry){.route = route,
                                .context = table->context,
                                .head = head,
                                .fixed = fixed_text(route->path),
-                               .has_names = route->path[head] != '\0',
+                               .has_names = route->path[head] == '{',
                                .method = method_bit(route->method)};
         }
     }
@@ -268,6 +268,36 @@ static bool decode(fw_web_request *request, char *text, fw_web_answer *answer)
     return good;
 }
 
+/* Whether names, with ',' between, have this one. */
+static bool has_name(const char *names, fw_span name)
+{
+    for (const char *at = names; *at; at += strspn(at, ",")) {
+        size_t len = strcspn(at, ",");
+        if (len == name.len && memcmp(at, name.ptr, len) == 0)
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+/* A misspelt parameter would be lost, and the rest be done all the same. */
+static bool knows_query(const fw_web_route *route, const fw_web_request *request,
+                        fw_web_answer *answer)
+{
+    const char *mark = strchr(route->path, '?'), *known = mark ? mark + 1 : "";
+    char field[64];
+    for (size_t i = 0; i < request->query_count && answer->is_problem; i++) {
+        fw_span name = request->queries[i].name;
+        if (has_name(known, name))
+            continue;
+        snprintf(field, sizeof field, "%.*s", (int)(name.len < 60 ? name.len : 60), name.ptr);
+        fw_web_problem_field(answer, 400, field, "'%s' is no parameter here; known: %s", field,
+                             known[0] ? known : "none");
+        return false;
+    }
+    return true;
+}
+
 static void refuse_unknown(const fw_web_router *router, const fw_web_request *request,
                            unsigned methods, fw_web_answer *answer)
 {
@@ -311,7 +341,7 @@ static void call(const fw_web_router *router, const found_route *found, fw_web_r
     char text[FW_WEB_PATH_BYTES];
     const fw_web_route *route = found->route;
     if (!may(router, request, route, answer) || !decode(request, text, answer) ||
-        !takes_body(route, request, answer))
+        !knows_query(route, request, answer) || !takes_body(route, request, answer))
         return;
     if (route->pace == FW_WEB_TICKET && !request->ticket.later) {
         answer->retry_after_s = 1;

@@ -11,7 +11,7 @@ enum { FW_WEB_TABLES_MAX = 32, FW_WEB_ROUTES_MAX = 256, FW_WEB_PATH_BYTES = 8192
 typedef struct fw_web_entry {
     const fw_web_route *route;
     void *context;
-    size_t head;    /* bytes before the first '{', or all */
+    size_t head;    /* bytes before the first '{' or '?', or all */
     size_t fixed;   /* bytes that are no names */
     bool has_names; /* has '{' */
     unsigned method;

@@ -147,7 +147,8 @@ typedef struct fw_web_route {
     /* {name} stands for one or more bytes up to the next '/', or up to the text that follows it
      * there: "/api/v1/tasks/{id}:retry". A '/' in a name is sent as %2F. Of several patterns that
      * fit, the one with the most fixed text counts: a name that ends in ":retry" is sent with
-     * %3A. */
+     * %3A. What follows a '?' are the parameters of the query that it knows, with ',' between:
+     * "/api/v1/tasks?name,limit". Below /api/v1 others are 400. */
     const char *path;
     fw_web_role role;
     fw_web_handler handler;

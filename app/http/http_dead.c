@@ -250,7 +250,8 @@ static void edit_dead(void *context, const fw_web_request *request, fw_web_answe
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/v1/dead", FW_WEB_READ, list_dead, NULL, FW_WEB_ASIDE},
+    {"GET", "/api/v1/dead?name,priority,error,limit,cursor", FW_WEB_READ, list_dead, NULL,
+     FW_WEB_ASIDE},
     {"GET", "/api/v1/dead/{id}", FW_WEB_READ, get_dead, NULL, FW_WEB_ASIDE},
     {"POST", "/api/v1/dead/{id}:edit", FW_WEB_ADMIN, edit_dead, NULL, FW_WEB_AT_ONCE},
     {"POST", "/api/v1/dead:retry", FW_WEB_ADMIN, retry_dead, NULL, FW_WEB_ASIDE},

@@ -311,13 +311,13 @@ static void get_scale(void *context, const fw_web_request *request, fw_web_answe
     }
 static const fw_web_route routes[] = {
     GET("queues", get_queues),
-    POST("queues/{priority}:pause", pause_queue),
+    POST("queues/{priority}:pause?for", pause_queue),
     POST("queues/{priority}:resume", resume_queue),
     GET("limits", get_limits),
     GET("limits/{task}", get_limit),
     {"PUT", "/api/v1/limits/{task}", FW_WEB_ADMIN, put_limit, NULL, FW_WEB_AT_ONCE},
     {"DELETE", "/api/v1/limits/{task}", FW_WEB_ADMIN, delete_limit, NULL, FW_WEB_AT_ONCE},
-    POST("limits/{task}:pause", pause_task),
+    POST("limits/{task}:pause?for", pause_task),
     POST("limits/{task}:resume", resume_task),
     GET("schedules", get_schedules),
     GET("schedules/{name}", get_schedule),

@@ -405,7 +405,7 @@ fw_web_table fw_http_stats_table(fw_http_stats *stats)
 {
     static const fw_web_route routes[] = {
         {"GET", "/api/v1/stats", FW_WEB_READ, get_stats, NULL, FW_WEB_AT_ONCE},
-        {"GET", "/api/v1/stats/history", FW_WEB_READ, get_history, NULL, FW_WEB_AT_ONCE},
+        {"GET", "/api/v1/stats/history?seconds", FW_WEB_READ, get_history, NULL, FW_WEB_AT_ONCE},
         {"GET", "/api/v1/settings", FW_WEB_READ, get_settings, NULL, FW_WEB_AT_ONCE},
     };
     return (fw_web_table)FW_WEB_TABLE(routes, stats);

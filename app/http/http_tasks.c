@@ -246,9 +246,10 @@ static void retry_task(void *context, const fw_web_request *request, fw_web_answ
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/v1/tasks", FW_WEB_READ, list_tasks, NULL, FW_WEB_ASIDE},
+    {"GET", "/api/v1/tasks?status,name,priority,limit,cursor", FW_WEB_READ, list_tasks, NULL,
+     FW_WEB_ASIDE},
     {"POST", "/api/v1/tasks:cancel", FW_WEB_ADMIN, cancel_some, NULL, FW_WEB_ASIDE},
-    {"GET", "/api/v1/tasks/{id}", FW_WEB_READ, get_task, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/v1/tasks/{id}?wait,full", FW_WEB_READ, get_task, NULL, FW_WEB_AT_ONCE},
     {"DELETE", "/api/v1/tasks/{id}", FW_WEB_ADMIN, cancel_task, NULL, FW_WEB_AT_ONCE},
     {"GET", "/api/v1/tasks/{id}/result", FW_WEB_READ, get_result, NULL, FW_WEB_AT_ONCE},
     {"POST", "/api/v1/tasks/{id}:retry", FW_WEB_ADMIN, retry_task, NULL, FW_WEB_AT_ONCE},

@@ -41,6 +41,24 @@ class Strict(HttpCase):
         self.wrong("queues/low:resume", {"in": "5s"}, "in")
         self.assertFalse(self.ok("GET", "/api/v1/queues")["queues"][3]["paused"])
 
+    def test_a_misspelt_parameter_is_named_with_those_that_there_are(self):
+        for method, path, field in (
+                ("POST", "queues/low:pause?fr=5m", "fr"),
+                ("POST", "queues/low:resume?for=5m", "for"),
+                ("GET", "tasks?group=g&older=5&nmae=x", "group"),
+                ("GET", "tasks?name=add&nmae=x", "nmae"),
+                ("GET", "tasks/one?wiat=5", "wiat"), ("GET", "dead?status=failure", "status"),
+                ("DELETE", "tasks/one?dry_run=true", "dry_run"), ("GET", "scale?x", "x"),
+                ("GET", "stats/history?second=5", "second"), ("GET", "events?onyl=stats", "onyl")):
+            problem = self.refused(400, method, "/api/v1/" + path)
+            self.assertEqual(problem["field"], field, path)
+        said = self.refused(400, "POST", "/api/v1/queues/low:pause?fr=5m")["detail"]
+        self.assertEqual(said, "'fr' is no parameter here; known: for")
+        self.assertFalse(self.ok("GET", "/api/v1/queues")["queues"][3]["paused"])
+        # Upstream's paths take what upstream's clients say, as upstream does.
+        self.ok("GET", "/api/status?_=1")
+        self.assertEqual(self.ask("GET", "/?x=1").status, 200)
+
     def test_limits(self):
         path = "limits/strict"
         self.assertIn("'max_running'", self.wrong(path, {"maxrunning": 2}, "maxrunning", "PUT"))

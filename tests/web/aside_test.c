@@ -54,7 +54,7 @@ static void answer_now(void *context, const fw_web_request *request, fw_web_answ
 }
 
 static const fw_web_route routes[] = {
-    {"POST", "/api/v1/stand/{id}", FW_WEB_ADMIN, stand, NULL, FW_WEB_ASIDE},
+    {"POST", "/api/v1/stand/{id}?word,other", FW_WEB_ADMIN, stand, NULL, FW_WEB_ASIDE},
     {"GET", "/livez", FW_WEB_ANYBODY, answer_now, NULL, FW_WEB_AT_ONCE},
 };
 
