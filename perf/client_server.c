@@ -20,7 +20,7 @@ static void become(const server *s, const char *program, const char *module, uns
     /* The words of the second line are for one that keeps. */
     execl(program, program, "control-plane", "--no-gui", "--base-address", s->address,
           "--discovery-address", discovery, "--task-modules", module, "--log-level", "warn",
-          s->keeps ? "--no-local" : (char *)NULL, "--queue-max", "50000000", "--queue-max-bytes",
+          s->keeps ? "--no-local" : (char *)NULL, "--queue-max", "8000000", "--queue-max-bytes",
           "70%", (char *)NULL);
     perror(program);
     _exit(127);
