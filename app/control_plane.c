@@ -15,6 +15,7 @@
 #include "app/exposure.h"
 #include "app/http/http.h"
 #include "app/http/http_stats.h"
+#include "app/life/queue_line.h"
 #include "app/life/unknown.h"
 #include "app/life/webhooks.h"
 #include "app/reload.h"
@@ -60,6 +61,12 @@ int fw_control_plane_build_engine(fw_control_plane *plane)
         return fw_house_refuse(rc == -FW_ENOMEM ? 1 : FW_EXIT_CONFIG, "start.sections", error);
     /* Relaxed: no task is there yet. */
     fw_store_relaxed(&plane->house.life.waits, !s->local);
+    if (s->queue_full != FW_FULL_REJECT) {
+        const fw_queue_line_config line = {(fw_queue_full)s->queue_full, s->queue_wait_ns,
+                                           (size_t)s->queue_max_bytes / 16};
+        if (fw_queue_line_create(&plane->house.life, &line) < 0)
+            return fw_house_refuse(1, "start.memory", "out of memory");
+    }
     plane->house.life.dedup_ns = s->dedup_ns;
     plane->house.life.unknown_hold_ns = s->unknown_hold_ns;
     plane->house.life.keep_args = (int)s->keep_args;
@@ -137,6 +144,7 @@ void fw_control_plane_tear_down(fw_control_plane *plane)
     fw_http_stats_destroy(plane->stats);
     fw_compose_destroy(&plane->house.life);
     fw_dead_destroy(plane->house.life.dead);
+    fw_queue_line_destroy(&plane->house.life);
     fw_schedules_destroy(plane->house.life.schedules);
     fw_rcu_barrier();
 }
@@ -183,7 +191,10 @@ static void turn(void *context, unsigned count, int64_t now_ns)
 static int64_t due(void *context, int64_t now_ns)
 {
     fw_control_plane *plane = context;
-    return fw_schedules_turn(plane->house.life.schedules, fw_wall_ns(), now_ns);
+    int64_t wall_ns = fw_wall_ns();
+    int64_t due_ns = fw_schedules_turn(plane->house.life.schedules, wall_ns, now_ns);
+    int64_t line_ns = fw_queue_line_turn(&plane->house.life, now_ns);
+    return line_ns < due_ns - wall_ns ? wall_ns + line_ns : due_ns;
 }
 
 /* Whoever has subworkers of his own wants the code of tasks there, unless he says otherwise. */

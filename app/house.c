@@ -11,6 +11,7 @@
 
 #include "app/config_apply.h"
 #include "app/exec_tasks.h"
+#include "app/life/queue_line.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -278,6 +279,7 @@ void fw_house_drain(fw_house *house, int signal_number)
            "%s: finishing what runs and waits, at most %lld s; once more ends at once",
            strsignal(signal_number), (long long)(s->shutdown_timeout_ns / FW_NS_PER_S));
     fw_net_drain(house->net);
+    fw_queue_line_close(&house->life);
     int rc = fw_engine_drain(house->engine, s->shutdown_timeout_ns);
     fw_net_settle(house->net, flush_limit_ns);
     int64_t soon_ns = fw_now_ns() + FW_NS_PER_S;

@@ -205,6 +205,9 @@ static void play(fw_dispatch *dispatch)
     take_inbox(dispatch, closed);
     if (!closed) {
         sweep(dispatch);
+        /* Relaxed: whoever sets it calls after that. */
+        if (FW_UNLIKELY(fw_load_relaxed(&dispatch->shed_asked)))
+            fw_dispatch_shed_asked(dispatch);
         fw_local_collect(dispatch);
         give(dispatch);
         fw_local_await(dispatch);

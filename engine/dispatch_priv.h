@@ -162,7 +162,8 @@ struct fw_dispatch {
     _Alignas(FW_APART) fw_atomic(fw_hold *) back;
     _Alignas(FW_APART) fw_atomic(fw_place *) changed;
     fw_atomic(uint32_t) attach_hint;
-    fw_atomic(bool) closed, names_wanted, wanted;
+    fw_atomic(bool) closed, names_wanted, wanted, shed_asked;
+    fw_atomic(size_t) shed[FW_LEVELS]; /* so many shall give way to that level (shed.c) */
     fw_atomic(uint64_t) local_wanted[FW_NAMES_MAX / 64];
     fw_atomic(uint64_t) late;
     fw_atomic(size_t) dead; /* tasks that ended while they waited, since the last sweep */
@@ -204,6 +205,8 @@ static inline bool fw_dispatch_is_closed(const fw_dispatch *dispatch)
     /* [dispatch-closed] acquire: seldom asked; order costs nothing. */
     return fw_load_acquire(&dispatch->closed);
 }
+/* shed.c. Under the duty: does what was asked. */
+void fw_dispatch_shed_asked(fw_dispatch *dispatch);
 /* A task that is to be dropped, since the engine ends: ends it, if nobody has, and lets it go. */
 void fw_dispatch_drop(fw_dispatch *dispatch, fw_task *task);
 

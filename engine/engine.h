@@ -77,7 +77,8 @@ enum {
     FW_ENDED_BY_DEADLINE,
     FW_ENDED_BY_STOP,
     FW_ENDED_BY_OWNER,
-    FW_ENDED_BY_LOSS /* who ran it went away, and it is not tried again */
+    FW_ENDED_BY_LOSS, /* who ran it went away, and it is not tried again */
+    FW_ENDED_BY_SHED  /* fw_engine_shed */
 };
 
 typedef struct fw_engine_config {
@@ -142,6 +143,12 @@ fw_cancel fw_engine_cancel(fw_engine *engine, fw_task *task);
 bool fw_engine_withdraw(fw_engine *engine, fw_task *task);
 /* Likewise, because it shall not run any more: FAILURE, and done gets FW_ENDED_BY_OWNER. */
 bool fw_engine_fail(fw_engine *engine, fw_task *task);
+/* Up to that many queued tasks of lower levels than this give way, the lowest level first, of a
+ * level (or of a group of names) the oldest: FAILURE, done gets FW_ENDED_BY_SHED, on this thread or
+ * another. Their memory comes back a grace period later. Any thread, not in a read section. */
+void fw_engine_shed(fw_engine *engine, fw_prio above, size_t count);
+/* Whether any task of a lower level is queued. Any thread; a hint. */
+bool fw_engine_waits_below(const fw_engine *engine, fw_prio above);
 /* Ends a PENDING run. Any thread, once per PENDING. The task is valid until this returns. */
 void fw_engine_complete(fw_engine *engine, fw_task *task, bool success);
 /* The same for one certain run: use this where `again` can let a second run follow one that is

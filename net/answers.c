@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/rcu.h"
 #include "net/frame_pipe.h"
 #include "net/gate.h"
 #include "net/message_json.h"
@@ -406,6 +407,14 @@ void fw_net_answer_hello(fw_net *net, const fw_reply_to *reply)
         return;
     FW_ASSERT(fw_frame_add_hello(writer, reply->request, &hello));
     fw_gather_recorded(gather, reply, 0);
+}
+
+bool fw_net_is_connected(fw_net *net, const fw_reply_to *reply)
+{
+    fw_rcu_read_lock();
+    bool found = fw_exchange_find(&net->exchange, reply->connection) != NULL;
+    fw_rcu_read_unlock();
+    return found;
 }
 
 void fw_net_flush(fw_net *net)

@@ -106,6 +106,8 @@ void fw_net_answer_registration(fw_net *net, const fw_reply_to *reply, fw_span i
                                 const char *error, bool native);
 /* JSON of the caller's, to a question at the management port; empty: no memory. */
 void fw_net_answer_text(fw_net *net, const fw_reply_to *reply, fw_span json);
+/* Who asked is still there. A hint: he may go at any time. Any thread. */
+bool fw_net_is_connected(fw_net *net, const fw_reply_to *reply);
 /* Sends this thread's gathered answers. */
 void fw_net_flush(fw_net *net);
 

@@ -15,6 +15,7 @@
 #include "app/http/long_poll.h"
 #include "app/http/submission_json.h"
 #include "app/life/lifecycle_parts.h"
+#include "app/life/queue_line.h"
 #include "app/manage/manage_text.h"
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -87,10 +88,40 @@ static bool is_another(fw_lifecycle *life, const fw_submission *s)
     return differs;
 }
 
-/* True: all are in. */
-static bool submit(fw_control_plane *plane, const fw_submission *items, size_t count,
-                   fw_web_answer *answer)
+static void write_ids(fw_web_answer *answer, const fw_submission *items, size_t count);
+
+static void write_refusal(fw_lifecycle *life, fw_web_answer *answer, int rc, const char *error)
 {
+    if (rc == -FW_EINVAL) {
+        fw_web_problem_field(answer, 422, "options", "%s", error);
+    } else if (rc == -FW_EDUP) {
+        fw_web_problem(answer, 409, NULL, "%s", error);
+    } else {
+        answer->retry_after_s = (fw_retry_after_ms(life) + 999) / 1000;
+        fw_web_problem(answer, 429, NULL, "%s", error);
+    }
+}
+
+/* One that waited for room hears what became of it. */
+static void tell_later(void *context, const fw_line_ask *ask, int rc, const char *error)
+{
+    fw_lifecycle *life = context;
+    fw_web_answer answer = fw_web_answer_begin();
+    if (rc < 0)
+        write_refusal(life, &answer, rc, error);
+    else if (ask->many)
+        write_ids(&answer, ask->items, ask->count);
+    else
+        fw_long_poll(life, ask->items->id, ask->wait_ns, ask->ticket, FW_POLL_SUBMITTED, &answer);
+    if (!answer.is_later)
+        fw_web_answer_later(ask->ticket, &answer);
+}
+
+/* True: all are in. ask: how to tell later those for whom there is no room now. */
+static bool submit(fw_control_plane *plane, const fw_submission *items, size_t count,
+                   fw_line_ask *ask, fw_web_answer *answer)
+{
+    fw_lifecycle *life = &plane->house.life;
     char error[FW_TASK_OPTIONS_ERROR] = "";
     const size_t most = (size_t)plane->house.settings->payload_max;
     for (size_t i = 0; i < count; i++) {
@@ -104,14 +135,16 @@ static bool submit(fw_control_plane *plane, const fw_submission *items, size_t c
                        (int)items[i].id.len, items[i].id.ptr);
         return false;
     }
-    int rc = fw_lifecycle_submit_all(&plane->house.life, items, count, error);
-    if (rc == -FW_EINVAL) {
-        fw_web_problem_field(answer, 422, "options", "%s", error);
-    } else if (rc == -FW_EDUP) {
-        fw_web_problem(answer, 409, NULL, "%s", error);
-    } else if (rc < 0) {
-        answer->retry_after_s = (fw_retry_after_ms(&plane->house.life) + 999) / 1000;
-        fw_web_problem(answer, 429, NULL, "%s", error);
+    ask->items = items;
+    ask->count = count;
+    ask->told = tell_later;
+    ask->context = life;
+    bool behind = fw_queue_line_goes_behind(life, items, count);
+    int rc = behind ? -FW_EFULL : fw_lifecycle_submit_all(life, items, count, error);
+    answer->is_later = rc == -FW_EFULL && ask->ticket->later && fw_queue_line_wait(life, ask);
+    if (rc < 0 && !answer->is_later) {
+        char text[FW_FULL_TEXT];
+        write_refusal(life, answer, rc, error[0] ? error : fw_full_text(life, text));
     }
     return rc == 0;
 }
@@ -124,6 +157,7 @@ static void post_task(void *context, const fw_web_request *request, fw_web_answe
     fw_json object;
     fw_submission s;
     fw_submission_error error;
+    fw_line_ask ask = {.ticket = &request->ticket, .wait_ns = preferred_wait(request->prefer)};
     fw_span key = idempotency_key(request);
     if (!takes_tasks(plane, answer) || !fw_http_object(request, NULL, &object, answer))
         return;
@@ -146,9 +180,9 @@ static void post_task(void *context, const fw_web_request *request, fw_web_answe
     }
     if (!good)
         fw_web_problem_field(answer, 422, error.field, "%s", error.text);
-    else if (submit(plane, &s, 1, answer))
-        fw_long_poll(&plane->house.life, s.id, preferred_wait(request->prefer), &request->ticket,
-                     FW_POLL_SUBMITTED, answer);
+    else if (submit(plane, &s, 1, &ask, answer))
+        fw_long_poll(&plane->house.life, s.id, ask.wait_ns, &request->ticket, FW_POLL_SUBMITTED,
+                     answer);
     free(texts);
 }
 
@@ -232,16 +266,16 @@ static bool add_array(batch *b, fw_span text)
     return true;
 }
 
-static void write_ids(const batch *b)
+static void write_ids(fw_web_answer *answer, const fw_submission *items, size_t count)
 {
-    fw_buffer *out = &b->answer->body;
-    b->answer->status = 202;
+    fw_buffer *out = &answer->body;
+    answer->status = 202;
     fw_buffer_text(out, "{\"task_ids\": [");
-    for (size_t i = 0; i < b->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         fw_buffer_text(out, i ? ", " : "");
-        fw_buffer_json_string(out, b->items[i].id);
+        fw_buffer_json_string(out, items[i].id);
     }
-    fw_buffer_format(out, "], \"count\": %zu}", b->count);
+    fw_buffer_format(out, "], \"count\": %zu}", count);
 }
 
 static bool is_lines(fw_span type)
@@ -254,6 +288,7 @@ static void post_batch(void *context, const fw_web_request *request, fw_web_answ
 {
     fw_control_plane *plane = context;
     batch b = {.now_ns = fw_wall_ns(), .answer = answer};
+    fw_line_ask ask = {.ticket = &request->ticket, .many = true};
     if (!takes_tasks(plane, answer))
         return;
     /* The shortest task has eleven bytes, so this is enough for all their ids. */
@@ -266,8 +301,8 @@ static void post_batch(void *context, const fw_web_request *request, fw_web_answ
                                                 : add_array(&b, request->body);
     if (good && b.count == 0)
         fw_web_problem(answer, 422, NULL, "there is no task in it");
-    else if (good && submit(plane, b.items, b.count, answer))
-        write_ids(&b);
+    else if (good && submit(plane, b.items, b.count, &ask, answer))
+        write_ids(answer, b.items, b.count);
     free(b.texts);
     free(b.items);
 }

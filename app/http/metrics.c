@@ -7,6 +7,7 @@
 #include "app/control_plane.h"
 #include "app/events/events.h"
 #include "app/http/exec_metrics.h"
+#include "app/life/queue_line.h"
 #include "app/schedules/schedules.h"
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -76,6 +77,22 @@ static size_t count_held(const fw_control_plane *plane)
     return held;
 }
 
+static void write_line(fw_buffer *out, const fw_control_plane *plane)
+{
+    fw_queue_line_stats line;
+    fw_queue_line_snapshot(&plane->house.life, &line);
+    one(out, "fastworker_queue_line", "gauge", "Submissions that wait for room in the queue.",
+        (double)line.waiting);
+    head(out, "fastworker_queue_line_total", "counter", "What became of those that waited.");
+    fw_buffer_format(out, "fastworker_queue_line_total{outcome=\"accepted\"} %" PRIu64 "\n",
+                     line.accepted);
+    fw_buffer_format(out, "fastworker_queue_line_total{outcome=\"refused\"} %" PRIu64 "\n",
+                     line.refused);
+    fw_buffer_format(out, "fastworker_queue_line_total{outcome=\"gone\"} %" PRIu64 "\n", line.gone);
+    one(out, "fastworker_tasks_shed_total", "counter",
+        "Tasks that gave way to others of higher priority.", (double)line.shed);
+}
+
 static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
                         const fw_engine_stats *engine)
 {
@@ -108,6 +125,7 @@ static void write_tasks(fw_buffer *out, const fw_control_plane *plane,
                      fw_load_relaxed(&plane->house.life.resent));
     fw_buffer_format(out, "fastworker_tasks_deduplicated_total{reason=\"same_id\"} %" PRIu64 "\n",
                      fw_load_relaxed(&plane->house.life.from_cache));
+    write_line(out, plane);
     one(out, "fastworker_queue_limit_tasks", "gauge", "Most unfinished tasks.",
         (double)engine->tasks_max);
     one(out, "fastworker_queue_limit_bytes", "gauge", "Most memory for them.",

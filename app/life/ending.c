@@ -10,6 +10,7 @@
 #include "app/life/kept.h"
 #include "app/life/lifecycle_parts.h"
 #include "app/life/notes.h"
+#include "app/life/queue_line.h"
 #include "app/life/webhooks.h"
 #include "app/schedules/schedules.h"
 
@@ -161,6 +162,8 @@ static void describe(fw_cache_item *item, const fw_task *task, int why, char *te
         item->error = literal("control plane is shutting down");
     else if (why == FW_ENDED_BY_LOSS)
         item->error = literal(my_loss);
+    else if (why == FW_ENDED_BY_SHED)
+        item->error = literal("gave way to a task of higher priority: the queue is full");
     else if (why == FW_ENDED_BY_OWNER)
         item->error = literal(my_verdict ? my_verdict->words : "");
     else if (why == FW_ENDED_BY_CANCEL)
@@ -306,13 +309,13 @@ static bool is_stored(fw_lifecycle *life, fw_task *task)
 }
 
 /* Tried more than once and given up, or given up for good. */
-static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item)
+static void bury(fw_lifecycle *life, fw_task *task, const fw_cache_item *item, int why)
 {
     char buffer[FW_UUID_TEXT];
     /* Relaxed: it has ended. */
     unsigned losses = fw_load_relaxed(&fw_record_of(task)->losses);
     if (!life->dead || item->status != FW_FAILURE ||
-        (item->attempt <= 1 && losses == 0 && !is_my_verdict(GIVEN_UP)))
+        (item->attempt <= 1 && losses == 0 && !is_my_verdict(GIVEN_UP) && why != FW_ENDED_BY_SHED))
         return;
     const fw_record_extras *extras = fw_record_extras_of(task);
     fw_buffer errors = {0};
@@ -400,10 +403,12 @@ void fw_lifecycle_done(void *context, fw_task *task, int why, int64_t ended_wall
         fw_modules_wake(life->modules);
     store(life, task, &item, why);
     count_end(life, task, why, &item);
+    if (FW_UNLIKELY(why == FW_ENDED_BY_SHED))
+        fw_queue_line_note_shed(life->line);
     if (fw_is_heard(life))
         fw_post_ended(life, &item, why == FW_ENDED_BY_RUN ? fw_my_run.ran_ns : 0);
     if (FW_UNLIKELY(item.status == FW_FAILURE))
-        bury(life, task, &item);
+        bury(life, task, &item, why);
     if (FW_UNLIKELY(fw_record_is_scheduled(task)))
         fw_schedules_ended(life->schedules, task->key, item.status, item.error,
                            item.finished_wall_ns);

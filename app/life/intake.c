@@ -9,6 +9,7 @@
  * Apache-2.0 */
 #include "app/events/event_posts.h"
 #include "app/life/intake_chunk.h"
+#include "app/life/queue_line.h"
 #include "app/life/task_options.h"
 #include "app/life/unknown.h"
 
@@ -229,9 +230,8 @@ static void acknowledge(fw_lifecycle *life, const chunk *c, size_t i)
     const fw_submission *s = &c->items[i];
     fw_result_view view = {.key = s->key, .id = s->id, .status = FW_QUEUED};
     if (c->fates[i] == FATE_REFUSED) {
-        char text[FW_FULL_TEXT];
-        fw_net_answer_refusal(life->net, &s->reply, s->id, FW_REFUSED_FULL,
-                              fw_full_text(life, text));
+        if (!c->in_line && !fw_queue_line_wait_alone(life, s))
+            fw_refuse_full(life, s);
         return;
     }
     if (c->fates[i] == FATE_ENDED)
@@ -275,7 +275,7 @@ static void accept_all(fw_lifecycle *life, const fw_submission *items, size_t co
 {
     for (size_t at = 0; at < count; at += CHUNK) {
         chunk c;
-        c.again = false;
+        c.again = c.in_line = false;
         c.name = NULL;
         c.items = items + at;
         c.count = count - at < CHUNK ? count - at : CHUNK;
@@ -288,9 +288,32 @@ static void accept_all(fw_lifecycle *life, const fw_submission *items, size_t co
     }
 }
 
+/* Others of their level, or above it, wait for room already. */
+static void accept_behind(fw_lifecycle *life, const fw_submission *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!fw_queue_line_is_before(life, items[i].level))
+            accept_all(life, &items[i], 1, NULL);
+        else if (!fw_queue_line_wait_alone(life, &items[i]))
+            fw_refuse_full(life, &items[i]);
+    }
+}
+
 void fw_lifecycle_submit(void *context, const fw_submission *items, size_t count)
 {
-    accept_all(context, items, count, NULL);
+    fw_lifecycle *life = context;
+    if (FW_UNLIKELY(fw_queue_line_is_before(life, FW_LEVELS - 1)))
+        accept_behind(life, items, count);
+    else
+        accept_all(life, items, count, NULL);
+}
+
+bool fw_intake_retry(fw_lifecycle *life, const fw_submission *s)
+{
+    chunk c = {
+        .items = s, .count = 1, .in_line = true, .wall_ns = fw_wall_ns(), .now_ns = fw_now_ns()};
+    accept_chunk(life, &c, NULL);
+    return c.fates[0] != FATE_REFUSED;
 }
 
 typedef struct revival {
@@ -381,26 +404,39 @@ int fw_lifecycle_submit_all(fw_lifecycle *life, const fw_submission *items, size
     return reserved ? 0 : -FW_EFULL;
 }
 
+int fw_intake_batch(fw_lifecycle *life, const fw_submission *items, size_t count,
+                    const fw_reply_to *reply, char error[FW_TASK_OPTIONS_ERROR])
+{
+    if (fw_intake_is_composed(items, count))
+        return fw_intake_composed(life, items, count, reply, error);
+    fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
+    int rc = -FW_EFULL;
+    if (!ids) {
+        (void)fw_full_text(life, error);
+        return rc;
+    }
+    for (size_t i = 0; i < count; i++)
+        ids[i] = items[i].id;
+    rc = fw_lifecycle_submit_all(life, items, count, error);
+    if (rc == 0)
+        fw_net_answer_batch(life->net, reply, ids, count, 0, NULL);
+    free(ids);
+    return rc;
+}
+
 void fw_lifecycle_submit_batch(void *context, const fw_submission *items, size_t count,
                                const fw_reply_to *reply)
 {
     fw_lifecycle *life = context;
-    char error[FW_TASK_OPTIONS_ERROR];
-    bool composed = fw_intake_is_composed(items, count);
-    fw_span *ids = malloc((count ? count : 1) * sizeof *ids);
-    if (!ids) {
-        fw_net_answer_batch(life->net, reply, NULL, 0, FW_EFULL, fw_full_text(life, error));
+    char error[FW_TASK_OPTIONS_ERROR] = "";
+    const fw_line_ask ask = {.items = items, .count = count, .reply = reply};
+    int rc = fw_queue_line_goes_behind(life, items, count)
+                 ? -FW_EFULL
+                 : fw_intake_batch(life, items, count, reply, error);
+    if (rc == 0 || (rc == -FW_EFULL && fw_queue_line_wait(life, &ask)))
         return;
-    }
-    for (size_t i = 0; i < count; i++)
-        ids[i] = items[i].id;
-    int rc = composed ? fw_intake_composed(life, items, count, reply, error)
-                      : fw_lifecycle_submit_all(life, items, count, error);
-    if (rc < 0)
-        fw_net_answer_batch(life->net, reply, NULL, 0, -rc, error);
-    else if (!composed)
-        fw_net_answer_batch(life->net, reply, ids, count, 0, NULL);
-    free(ids);
+    fw_net_answer_batch(life->net, reply, NULL, 0, -rc,
+                        error[0] ? error : fw_full_text(life, error));
 }
 
 /* Who asks for a member of a refused batch later learns why it did not run. */

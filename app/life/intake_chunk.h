@@ -24,6 +24,7 @@ typedef struct fw_chunk {
     const fw_submission *items;
     size_t count;
     bool batch;               /* one acknowledgement for all, which is not given here */
+    bool in_line;             /* one that waits for room: not told when there is none */
     bool again;               /* they were dead: what they came after is long over */
     fw_task *tasks[FW_CHUNK]; /* ours, to be enqueued or scheduled */
     uint8_t fates[FW_CHUNK];
@@ -40,6 +41,12 @@ void fw_intake_answer(fw_lifecycle *life, const fw_chunk *c, const fw_submission
                       const fw_cache_item *item);
 bool fw_intake_reserve(fw_lifecycle *life, const fw_submission *items, size_t count,
                        fw_task **spares);
+
+/* One that waited for room, and is answered. False: there is still none. */
+bool fw_intake_retry(fw_lifecycle *life, const fw_submission *s);
+/* A batch, which is answered unless it is refused. As fw_lifecycle_submit_all. */
+int fw_intake_batch(fw_lifecycle *life, const fw_submission *items, size_t count,
+                    const fw_reply_to *reply, char error[FW_TASK_OPTIONS_ERROR]);
 
 /* intake_composed.c. */
 fw_fate fw_intake_admit_composed(fw_lifecycle *life, fw_chunk *c, size_t i, fw_task *spare);

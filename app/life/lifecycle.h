@@ -47,6 +47,7 @@ typedef struct fw_lifecycle {
     fw_task_policy *policies;              /* all that names have had; see app/config_apply.h */
     struct fw_events *events;              /* NULL: the same */
     struct fw_compose *compose;            /* NULL: the same */
+    struct fw_queue_line *line;            /* who waits for room; NULL: nobody may */
     void (*drain)(void *life, bool drain); /* a subworker's control plane asks; NULL: never */
     fw_waiters waiters;
     fw_backpressure pressure;

@@ -129,6 +129,15 @@ const fw_setting fw_setting_table[] = {
     {"queue-max-bytes", "25%", &fw_kind_size, AT(queue_max_bytes), 1 << 20, INT64_C(1) << 42,
      .allowed = "a size from 1M, or a share of memory such as 25%",
      .meaning = "Most memory for unfinished tasks; more are refused."},
+    {"queue-full", "reject", &fw_kind_choice, AT(queue_full), .words = "reject block shed-low",
+     .allowed = "reject, block or shed-low",
+     .meaning = "What a task finds that has no room: it is refused; it waits for room, up to "
+                "queue-wait; or the oldest waiting tasks of the lowest priority below its own "
+                "give way, and fail."},
+    {"queue-wait", "10", &fw_kind_duration, AT(queue_wait_ns), MS_(1), S_(3600),
+     .allowed = "a time, 1ms to 1h",
+     .meaning = "With queue-full block: how long a submission waits for room before it is refused. "
+                "Less than clients wait: Python's give up after 30 s."},
     {"payload-max", "1M", &fw_kind_size, AT(payload_max), 1 << 10, 64 << 20,
      .allowed = "a size, 1K to 64M", .meaning = "Largest message."},
     {"result-cache-size", "10000", &fw_kind_number, AT(cache_size), 0, INT64_C(100000000),

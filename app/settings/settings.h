@@ -70,6 +70,7 @@ typedef struct fw_settings {
     unsigned weights[FW_LEVELS];
     int64_t aging_ns;
     int64_t queue_max, queue_max_bytes, payload_max;
+    int64_t queue_full, queue_wait_ns; /* fw_queue_full */
     /* results */
     int64_t cache_size, cache_bytes, cache_ttl_ns;
     int64_t keep_args, keep_args_max; /* FW_KEEP_ARGS_..., app/life/kept.h */
