@@ -13,8 +13,7 @@
 /* A number of whole packs (engine/memory.h) comes back only if about one is given. */
 enum { PACK_MAX = 32, PACKS = 1024, PAD = 16, SPANS = 6 };
 static const int64_t turn_ns = 5 * FW_NS_PER_MS;
-/* Who finds others to give way is in soon, or they were too small for it. */
-static const int64_t shed_wait_ns = 2 * FW_NS_PER_S;
+/* Memory of those that gave way has come back by then, or they were too small. */
 static const int64_t shed_again_ns = 200 * FW_NS_PER_MS;
 
 typedef struct entry {
