@@ -162,8 +162,7 @@ bool fw_queue_line_wait(fw_lifecycle *life, const fw_line_ask *ask)
     entry *e = copy(ask);
     if (!e)
         return false;
-    e->until_ns =
-        fw_now_ns() + (line->config.mode == FW_FULL_SHED ? shed_wait_ns : line->config.wait_ns);
+    e->until_ns = fw_now_ns() + line->config.wait_ns;
     if (add(line, e))
         return true;
     free(e);

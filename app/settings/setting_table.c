@@ -136,7 +136,8 @@ const fw_setting fw_setting_table[] = {
                 "give way, and fail."},
     {"queue-wait", "10", &fw_kind_duration, AT(queue_wait_ns), MS_(1), S_(3600),
      .allowed = "a time, 1ms to 1h",
-     .meaning = "With queue-full block: how long a submission waits for room before it is refused. "
+     .meaning = "How long a submission waits for room, or for others to give way, before it is "
+                "refused. "
                 "Less than clients wait: Python's give up after 30 s."},
     {"payload-max", "1M", &fw_kind_size, AT(payload_max), 1 << 10, 64 << 20,
      .allowed = "a size, 1K to 64M", .meaning = "Largest message."},

@@ -143,7 +143,7 @@ class Block(Case):
 
 class ShedLow(Case):
     def check(self, *pause):
-        self.start("--queue-full", "shed-low")
+        self.start("--queue-full", "shed-low", "--queue-wait", "1h")
         if pause:
             self.assertEqual(self.run_command("pause", *pause).returncode, 0)
         self.fill("low")

@@ -36,7 +36,7 @@ class FullQueue(Case):
             client.stop()
 
     def test_clients_wait_and_are_served(self):
-        plane, requests = self.full("--queue-full", "block")
+        plane, requests = self.full("--queue-full", "block", "--queue-wait", "1h")
 
         async def ask_all():
             asked = asyncio.ensure_future(self.submit(plane, 8))
@@ -59,7 +59,8 @@ class FullQueue(Case):
         self.open_gate()
 
     def test_lower_ones_give_way_and_their_askers_hear_it(self):
-        plane, requests = self.full("--queue-full", "shed-low", priority="low")
+        plane, requests = self.full("--queue-full", "shed-low", "--queue-wait", "1h",
+                                    priority="low")
 
         async def ask_one():
             asked = asyncio.ensure_future(self.submit(plane, 1, TaskPriority.HIGH))
