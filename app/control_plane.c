@@ -75,6 +75,17 @@ int fw_control_plane_build_engine(fw_control_plane *plane)
     return 0;
 }
 
+int fw_control_plane_check(const fw_settings *settings)
+{
+    fw_control_plane plane = {0};
+    fw_log_configure(FW_LOG_ERROR, FW_LOG_TEXT);
+    int rc = fw_house_begin(&plane.house, settings, settings->local);
+    if (rc == 0)
+        rc = fw_control_plane_build_engine(&plane);
+    fw_control_plane_tear_down(&plane);
+    return rc;
+}
+
 static int build_net(fw_control_plane *plane)
 {
     const fw_settings *s = plane->house.settings;

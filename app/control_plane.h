@@ -25,6 +25,9 @@ int fw_control_plane_run(const fw_settings *settings);
 /* Everything but network and dashboard, after fw_house_begin; 0 or an exit code. And what takes all
  * of it down, however much of it stands: for who tries tasks without a network (app/trial). */
 int fw_control_plane_build_engine(fw_control_plane *plane);
+/* Whether a control plane would start: modules, programs, schedules, threads; nothing listens, and
+ * nothing runs. What is wrong is logged. => the exit status. */
+int fw_control_plane_check(const fw_settings *settings);
 void fw_control_plane_tear_down(fw_control_plane *plane);
 
 /* See fw_overview_queues. */

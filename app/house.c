@@ -166,6 +166,9 @@ int fw_house_build_engine(fw_house *house, const fw_cache_config *cache)
     fw_engine_config config = engine_config(s, house->threads);
     fw_engine_ops ops = fw_lifecycle_engine_ops(&house->life);
     int rc = fw_engine_create(&house->engine, &config, &ops);
+    if (rc == -FW_EINVAL)
+        return fw_house_refuse(FW_EXIT_CONFIG, "start.engine",
+                               "threads, affinity: there is no such CPU here, or one twice");
     if (rc < 0)
         return fw_house_refuse(1, "start.engine", fw_strerror(rc));
     house->life.engine = house->engine;

@@ -26,6 +26,7 @@ typedef struct command {
 static int run_control_plane(int argc, char **argv);
 static int run_worker(int argc, char **argv);
 static int run_subworker(int argc, char **argv);
+static int run_config(int argc, char **argv);
 
 static const command commands[] = {
     {"control-plane", run_control_plane, "accept tasks, run them, keep their results"},
@@ -48,7 +49,7 @@ static const command commands[] = {
     {"bench", fw_command_bench, "how fast is it, in about ten seconds"},
     {"top", fw_command_top, "what a control plane does, and where its time goes, live"},
     {"ping", fw_command_ping, "is a control plane there"},
-    {"config", fw_command_config, "show, check or write the configuration"},
+    {"config", run_config, "show, check or write the configuration"},
     {"version", fw_command_version, "print the version"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -118,6 +119,15 @@ static int run_worker(int argc, char **argv)
     int code = run_server(argc + 1, more, fw_control_plane_run);
     free(more);
     return code;
+}
+
+/* The settings one by one, and then whether they work together. */
+static int run_config(int argc, char **argv)
+{
+    int code = fw_command_config(argc, argv);
+    if (code != 0 || argc < 2 || strcmp(argv[1], "check") != 0 || wants_help(argc, argv))
+        return code;
+    return run_server(argc - 1, argv + 1, fw_control_plane_check);
 }
 
 static int help(void)

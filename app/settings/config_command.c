@@ -13,8 +13,8 @@ static int usage(int code)
             "Examples:\n"
             "  fastworker config show [--json] [OPTIONS OF control-plane]   settings in force, and "
             "where from\n"
-            "  fastworker config check [-c FILE] [OPTIONS]                  exit 78 unless all is "
-            "well\n"
+            "  fastworker config check [-c FILE] [OPTIONS]                  exit 78 unless it "
+            "would start\n"
             "  fastworker config dump-default                               a file with every key\n"
             "  fastworker config document                                   the table of "
             "docs/SETTINGS.md\n");
@@ -38,6 +38,9 @@ static int show(int argc, char **argv, bool quiet)
 {
     fw_settings settings;
     fw_settings_error error;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+            return usage(0);
     bool json = take_json(&argc, argv);
     if (!fw_settings_load(&settings, &error, argc, argv)) {
         fprintf(stderr, "fastworker: %s\n", error.text);

@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import tempfile
+import unittest
 
 from control_plane_test import Case
-from plane import LONG, PROGRAM, main, wait_until
+from plane import LONG, PROGRAM, SAMPLES, main, wait_until
 
 
 class Sections(Case):
@@ -127,6 +128,25 @@ class Sections(Case):
         made = subprocess.run([PROGRAM, "config", "show", "--json", "-c", self.path], timeout=LONG,
                               capture_output=True, text=True, check=True).stdout
         self.assertEqual(json.loads(made)["sections"]["task"], {"a": {"rate": "2.5"}})
+
+
+class Check(unittest.TestCase):
+    """What would not start is told before; nothing is started for it."""
+
+    def check(self, *words):
+        done = subprocess.run([PROGRAM, "config", "check", *words], capture_output=True, text=True,
+                              timeout=LONG, check=False)
+        return done.returncode, done.stderr
+
+    def test_what_would_not_start(self):
+        for words, told in ((("--tz", "Mars/X"), "zone Mars/X"),
+                            (("--affinity", "0,4000"), "no such CPU"),
+                            (("--task-modules", "/nowhere.so"), "/nowhere.so"),
+                            (("--no-local", "--task-modules", "/nowhere.so"), "/nowhere.so")):
+            code, error = self.check(*words)
+            self.assertEqual(code, 78, words)
+            self.assertIn(told, error)
+        self.assertEqual(self.check("--task-modules", SAMPLES), (0, ""))
 
 
 if __name__ == "__main__":
