@@ -140,7 +140,7 @@ class Check(unittest.TestCase):
 
     def test_what_would_not_start(self):
         for words, told in ((("--tz", "Mars/X"), "zone Mars/X"),
-                            (("--affinity", "0,4000"), "no such CPU"),
+                            (("--affinity", "0,1023"), "no such CPU"),
                             (("--task-modules", "/nowhere.so"), "/nowhere.so"),
                             (("--no-local", "--task-modules", "/nowhere.so"), "/nowhere.so")):
             code, error = self.check(*words)
