@@ -45,6 +45,16 @@ static bool read_offset(const char *text, long *seconds)
     return true;
 }
 
+/* strptime takes the 30th of February and the second 60, and mktime makes another time of them. */
+static bool is_on_calendar(const struct tm *parts)
+{
+    static const unsigned char lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year = parts->tm_year + 1900;
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return parts->tm_sec < 60 && parts->tm_mday <= lengths[parts->tm_mon] &&
+           (parts->tm_mon != 1 || parts->tm_mday < 29 || leap);
+}
+
 bool fw_moment_read(int64_t *out_unix_ms, const char *text)
 {
     struct tm parts = {.tm_isdst = -1};
@@ -70,6 +80,8 @@ bool fw_moment_read(int64_t *out_unix_ms, const char *text)
             rest = end;
         }
     }
+    if (!is_on_calendar(&parts))
+        return false;
     time_t seconds;
     if (*rest == '\0')
         seconds = mktime(&parts);

@@ -88,6 +88,36 @@ static bool is_another(fw_lifecycle *life, const fw_submission *s)
     return differs;
 }
 
+static bool same(fw_span a, fw_span b)
+{
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const fw_submission *const *left = a, *const *right = b;
+    return memcmp(&(*left)->key, &(*right)->key, sizeof(fw_key));
+}
+
+/* One of the items whose id is that of an item beside it, with something else to do; NULL: none.
+ * Only the first would run. */
+static const fw_submission *find_clash(const fw_submission *items, size_t count)
+{
+    const fw_submission **sorted = malloc((count + 1) * sizeof *sorted), *clash = NULL;
+    for (size_t i = 0; sorted && i < count; i++)
+        sorted[i] = &items[i];
+    if (sorted)
+        qsort(sorted, count, sizeof *sorted, by_key);
+    for (size_t i = 1; sorted && i < count && !clash; i++) {
+        const fw_submission *a = sorted[i - 1], *b = sorted[i];
+        if (fw_key_equal(a->key, b->key) &&
+            !(same(a->name, b->name) && same(a->args, b->args) && same(a->kwargs, b->kwargs)))
+            clash = b;
+    }
+    free(sorted);
+    return clash;
+}
+
 static void write_ids(fw_web_answer *answer, const fw_submission *items, size_t count);
 
 static void write_refusal(fw_lifecycle *life, fw_web_answer *answer, int rc, const char *error)
@@ -133,6 +163,12 @@ static bool submit(fw_control_plane *plane, const fw_submission *items, size_t c
             continue;
         fw_web_problem(answer, 409, NULL, "the id %.*s belongs to another task",
                        (int)items[i].id.len, items[i].id.ptr);
+        return false;
+    }
+    const fw_submission *clash = count > 1 ? find_clash(items, count) : NULL;
+    if (clash) {
+        fw_web_problem(answer, 409, NULL, "the id %.*s is given to two different tasks",
+                       (int)clash->id.len, clash->id.ptr);
         return false;
     }
     ask->items = items;

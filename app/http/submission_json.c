@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/commands/moment.h"
 #include "app/commands/suggest.h"
@@ -199,6 +200,19 @@ static bool read_backoff_max(const reading *r, const char *name, fw_json value)
     return read_factor(r, name, value, &r->out->retry_backoff_max_s);
 }
 
+/* What can be told at all; whether it may be is callback-allow's. */
+static bool is_address(fw_span text)
+{
+    static const char *const schemes[] = {"tcp://", "http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t len = strlen(schemes[i]);
+        if (text.len > len && strncasecmp(text.ptr, schemes[i], len) == 0)
+            return text.ptr[len] != '/' && text.ptr[len] != ':' &&
+                   (i > 0 || memchr(text.ptr + len, ':', text.len - len));
+    }
+    return false;
+}
+
 static bool read_callback(const reading *r, const char *name, fw_json value)
 {
     fw_span address;
@@ -207,6 +221,12 @@ static bool read_callback(const reading *r, const char *name, fw_json value)
                 read_text(r, fw_json_get(value, "address"), 1, 1024, &address) &&
                 (data == FW_JSON_INVALID || data == FW_JSON_NULL || data == FW_JSON_OBJECT);
     r->out->callback = value.text;
+    fw_span key;
+    fw_json other;
+    for (fw_json_cursor at = fw_json_open(value); good && fw_json_next_member(&at, &key, &other);)
+        good = fw_json_key_is(key, "address") || fw_json_key_is(key, "data");
+    if (good && !is_address(address))
+        return wrong(r, name, "its address is tcp://host:port, http://... or https://...");
     return good || wrong(r, name, "{\"address\": text, \"data\": object} is wanted");
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/commands/moment.h"
 #include "app/manage/manage_text.h"
 #include "base/clock.h"
 
@@ -139,10 +140,28 @@ static bool read_raw(fw_json value, fw_json_type type, fw_span *out)
     return value.type == type;
 }
 
+/* Seconds, or a text such as "5m", as a task has it. */
+static bool read_time_span(fw_json value, double *out)
+{
+    char text[32];
+    fw_span span;
+    int64_t ms;
+    if (value.type != FW_JSON_STRING)
+        return read_seconds(value, out);
+    if (!fw_json_string(value, text, sizeof text, &span) || span.len >= sizeof text)
+        return false;
+    memmove(text, span.ptr, span.len);
+    text[span.len] = '\0';
+    if (strlen(text) != span.len || !fw_duration_read(&ms, text))
+        return false;
+    *out = (double)ms / 1e3;
+    return *out <= 3.2e9;
+}
+
 static bool read_duration(fw_json value, int64_t *out_ns)
 {
     double seconds;
-    if (!read_seconds(value, &seconds))
+    if (!read_time_span(value, &seconds))
         return false;
     *out_ns = (int64_t)(seconds * 1e9);
     return true;
@@ -196,15 +215,21 @@ static const char *read_member(request *r, fw_span key, fw_json value)
         return fw_json_int(value, &plan->count) && plan->count >= 0 ? NULL
                                                                     : "count: a count is wanted";
     if (fw_json_key_is(key, "catchup_window"))
-        return read_duration(value, &plan->window_ns) ? NULL : "catchup_window: seconds are wanted";
+        return read_duration(value, &plan->window_ns)
+                   ? NULL
+                   : "catchup_window: a time such as 5m is wanted";
     if (fw_json_key_is(key, "jitter"))
-        return read_duration(value, &plan->jitter_ns) ? NULL : "jitter: seconds are wanted";
+        return read_duration(value, &plan->jitter_ns) ? NULL
+                                                      : "jitter: a time such as 5m is wanted";
     if (fw_json_key_is(key, "timeout"))
-        return read_duration(value, &plan->timeout_ns) ? NULL : "timeout: seconds are wanted";
+        return read_duration(value, &plan->timeout_ns) ? NULL
+                                                       : "timeout: a time such as 5m is wanted";
     if (fw_json_key_is(key, "max_retries"))
         return read_retries(value, &plan->max_retries) ? NULL : "max_retries: a count is wanted";
     if (fw_json_key_is(key, "retry_delay"))
-        return read_seconds(value, &plan->retry_delay_s) ? NULL : "retry_delay: seconds are wanted";
+        return read_time_span(value, &plan->retry_delay_s)
+                   ? NULL
+                   : "retry_delay: a time such as 5m is wanted";
     if (fw_json_key_is(key, "retry_backoff"))
         return read_seconds(value, &plan->retry_backoff) ? NULL
                                                          : "retry_backoff: a factor is wanted";

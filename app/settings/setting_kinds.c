@@ -74,6 +74,27 @@ static bool parse_id(const fw_setting *setting, const char *text, void *target)
     return text[0] && !strchr(text, ':') && strlen(text) <= 128 && replace_text(target, text);
 }
 
+/* "http://host:8080", as browsers say it: another text would never be the one that they send. */
+static bool is_origin(const char *text, size_t len)
+{
+    size_t scheme = strncmp(text, "http://", 7) == 0    ? 7
+                    : strncmp(text, "https://", 8) == 0 ? 8
+                                                        : 0;
+    return scheme > 0 && len > scheme && strcspn(text + scheme, "/ ,@?#*") + scheme == len;
+}
+
+static bool parse_origins(const fw_setting *setting, const char *text, void *target)
+{
+    (void)setting;
+    for (const char *at = text; *at && strcmp(text, "*") != 0; at += strspn(at, ", ")) {
+        size_t len = strcspn(at, ", ");
+        if (!is_origin(at, len))
+            return false;
+        at += len;
+    }
+    return replace_text(target, text);
+}
+
 static bool parse_address(const fw_setting *setting, const char *text, void *target)
 {
     (void)setting;
@@ -373,6 +394,7 @@ static void print_weights(const fw_setting *setting, const void *target, char *o
 
 const fw_setting_kind fw_kind_text = {parse_text, print_text};
 const fw_setting_kind fw_kind_list = {parse_text, print_text};
+const fw_setting_kind fw_kind_origins = {parse_origins, print_text};
 const fw_setting_kind fw_kind_id = {parse_id, print_text};
 const fw_setting_kind fw_kind_address = {parse_address, print_text};
 const fw_setting_kind fw_kind_number = {parse_number, print_number};

@@ -29,8 +29,9 @@ struct fw_setting {
 
 extern const fw_setting_kind fw_kind_text; /* char *, "" is NULL */
 extern const fw_setting_kind
-    fw_kind_list;                        /* char *, values of several flags are joined by spaces */
-extern const fw_setting_kind fw_kind_id; /* char *, no ':' and not empty */
+    fw_kind_list; /* char *, values of several flags are joined by spaces */
+extern const fw_setting_kind fw_kind_origins; /* char *, "*" or scheme://host[:port], by commas */
+extern const fw_setting_kind fw_kind_id;      /* char *, no ':' and not empty */
 extern const fw_setting_kind
     fw_kind_address; /* char *, tcp:// or tls+tcp://host:port; most: the highest port */
 extern const fw_setting_kind fw_kind_number; /* int64_t; "auto" is 0 where least is 0 or 1 and

@@ -104,6 +104,28 @@ class Strict(HttpCase):
         self.ok("POST", "/api/v1/dead/dead:edit", {"args": [2]})
         self.assertEqual(self.ok("GET", "/api/v1/dead/dead")["args"], [2])
 
+    def test_one_id_is_not_given_to_two_tasks_of_a_batch(self):
+        one = {"task": "add", "args": [1, 2], "id": "twice"}
+        for other in ({"task": "echo"}, {"args": [1, 3]}, {"kwargs": {"x": 1}}):
+            problem = self.refused(409, "POST", "/api/v1/tasks:batch",
+                                   [one, {"task": "echo", "id": "third"}, {**one, **other}])
+            self.assertIn("twice", problem["detail"])
+        self.refused(404, "GET", "/api/v1/tasks/twice")
+        self.ok("POST", "/api/v1/tasks:batch", [one, one], status=202)
+
+    def test_values_that_cannot_be(self):
+        for address in ("ftp://x", "notaurl", "tcp://x", "http://", "tcp://:5"):
+            self.wrong("tasks", {"task": "add", "callback": {"address": address}}, "callback")
+        self.wrong("tasks", {"task": "add", "callback": {"address": "tcp://a:1", "date": {}}},
+                   "callback")
+        self.wrong("tasks", {"task": "add", "eta": "2030-02-30T00:00:00"}, "eta")
+        plan = {"task": "add", "when": "0 3 * * *", "tz": "UTC"}
+        for name in ("timeout", "jitter", "catchup_window", "retry_delay"):
+            self.wrong("schedules/times", {**plan, name: "5 moons"}, name, "PUT")
+            self.ok("PUT", "/api/v1/schedules/times", {**plan, name: "5m"},
+                    status=201 if name == "timeout" else 200)
+        self.ok("DELETE", "/api/v1/schedules/times")
+
     def test_workers_over_http(self):
         said = self.wrong("worker/poll", {"worker": "w", "tsks": ["add"]}, "tsks")
         self.assertIn("'tasks'", said)

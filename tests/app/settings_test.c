@@ -127,6 +127,9 @@ static void wrong_values_are_named(void **state)
         {"--payload-max 10X", "'10X'"},
         {"--task-timeout soon", "'soon'"},
         {"--gui-enabled=perhaps", "'perhaps'"},
+        {"--gui-cors-origin foo", "'foo'"},
+        {"--gui-cors-origin https://a/", "'https://a/'"},
+        {"--gui-cors-origin *,https://a", "'*,https://a'"},
         {"--queue-max 99999999999999999999", "'99999999999999999999'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
