@@ -13,7 +13,7 @@ typedef struct fw_submit_way {
     int64_t wait_ms; /* for results */
 } fw_submit_way;
 
-enum { FW_SUBMIT_FLAGS = 35 };
+enum { FW_SUBMIT_FLAGS = 39 };
 extern const fw_option fw_submit_flags[FW_SUBMIT_FLAGS];
 
 /* What the flags ask for, with the memory behind it. */

@@ -6,7 +6,7 @@
 #include "app/commands/moment.h"
 #include "app/commands/submit.h"
 
-typedef enum kind { TEXT, SECONDS, IDS, OBJECT } kind;
+typedef enum kind { TEXT, SECONDS, NUMBER, IDS, OBJECT } kind;
 
 static const struct {
     const char *flag, *member;
@@ -20,6 +20,10 @@ static const struct {
     {"unique-for", "unique_for", SECONDS},
     {"expires", "expires", SECONDS},
     {"key", "key", TEXT},
+    {"retry-delay", "retry_delay", SECONDS},
+    {"retry-backoff", "retry_backoff", NUMBER},
+    {"retry-backoff-max", "retry_backoff_max", SECONDS},
+    {"retry-jitter", "retry_jitter", NUMBER},
     {"unique-while", "unique_while", TEXT},
 };
 
@@ -54,6 +58,13 @@ static bool put(fw_options *options, fw_buffer *out, const char *flag, kind what
         }
         fw_options_wrong(options, "--%s needs a time such as 2.5, 250ms or 5m, not '%s'.", flag,
                          text);
+        return false;
+    case NUMBER:
+        value = fw_json_parse((fw_span){text, strlen(text)});
+        fw_buffer_add(out, value.text.ptr, value.text.len);
+        if (value.type == FW_JSON_NUMBER)
+            return true;
+        fw_options_wrong(options, "--%s needs a number, not '%s'.", flag, text);
         return false;
     default:
         value = fw_json_parse((fw_span){text, strlen(text)});

@@ -78,15 +78,18 @@ static double wait_of(const terms *t, int failures)
     return !(wait_s >= 0) ? 0 : wait_s;
 }
 
-/* Only asked when a task failed, so its options are read anew. */
-static double jitter_of(fw_task *task, const terms *t)
+/* What the task itself wishes. Only asked when it failed, so its options are read anew. */
+static void wish(terms *t, fw_task *task)
 {
     fw_task_options options;
     char error[FW_TASK_OPTIONS_ERROR];
     fw_span text = fw_record_options(task);
-    if (text.len > 0 && fw_task_options_read(&options, text, error) && options.retry_jitter > 0)
-        return options.retry_jitter;
-    return t->jitter;
+    if (text.len == 0 || !fw_task_options_read(&options, text, error))
+        return;
+    t->delay_s = or_else(options.retry_delay_s, t->delay_s);
+    t->backoff = or_else(options.retry_backoff, t->backoff);
+    t->backoff_max_s = or_else(options.retry_backoff_max_s, t->backoff_max_s);
+    t->jitter = or_else(options.retry_jitter, t->jitter);
 }
 
 /* 0 to 1, without the 1. */
@@ -112,7 +115,8 @@ int64_t fw_retry_due_ns(const fw_lifecycle *life, fw_task *task, const fw_call_o
         t.max_retries = program_max;
     if (failures > t.max_retries || (output && output->again == FW_AGAIN_NEVER))
         return 0;
-    double wait_s = wait_of(&t, failures) * (1 - jitter_of(task, &t) * chance());
+    wish(&t, task);
+    double wait_s = wait_of(&t, failures) * (1 - t.jitter * chance());
     if (asked && output->again_ms >= 0)
         wait_s = (double)output->again_ms / 1e3;
     if (wait_s > wait_max_s)

@@ -3,6 +3,7 @@
 #include "app/life/task_options.h"
 
 #include <math.h>
+#include <float.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,9 @@ typedef enum kind {
     KIND_SECONDS,
     KIND_SHARE, /* 0 to 1 */
     KIND_FAILURE,
-    KIND_WHILE
+    KIND_WHILE,
+    KIND_WAIT,
+    KIND_FACTOR
 } kind;
 
 static const struct member {
@@ -37,6 +40,9 @@ static const struct member {
     {"webhook", KIND_URL, offsetof(fw_task_options, webhook)},
     {"headers", KIND_TEXTS, offsetof(fw_task_options, headers)},
     {"retry_jitter", KIND_SHARE, offsetof(fw_task_options, retry_jitter)},
+    {"retry_delay", KIND_WAIT, offsetof(fw_task_options, retry_delay_s)},
+    {"retry_backoff", KIND_FACTOR, offsetof(fw_task_options, retry_backoff)},
+    {"retry_backoff_max", KIND_WAIT, offsetof(fw_task_options, retry_backoff_max_s)},
     {"expires", KIND_SECONDS, offsetof(fw_task_options, expires_ns)},
 };
 enum { MEMBERS = sizeof members / sizeof members[0], TEXT_MAX = 255, URL_MAX = 2000 };
@@ -118,6 +124,15 @@ static bool read_while(fw_unique_while *to, fw_json value)
 }
 
 /* A century is as good as for ever. */
+static bool read_wait(double *to, fw_json value)
+{
+    if (!fw_json_double(value, to) || !(*to >= 0 && *to <= 1e9))
+        return false;
+    if (*to == 0)
+        *to = DBL_MIN; /* said, and as good as 0 */
+    return true;
+}
+
 static bool read_seconds(int64_t *to, fw_json value)
 {
     double seconds;
@@ -154,6 +169,11 @@ static bool read_member(fw_task_options *out, const struct member *m, fw_json va
     case KIND_SHARE:
         return (fw_json_double(value, to) && *(double *)to >= 0 && *(double *)to <= 1) ||
                wrong(error, m->name, "a number from 0 to 1");
+    case KIND_WAIT:
+        return read_wait(to, value) || wrong(error, m->name, "seconds, not negative");
+    case KIND_FACTOR:
+        return (fw_json_double(value, to) && *(double *)to >= 1 && *(double *)to <= 1e6) ||
+               wrong(error, m->name, "a number from 1 on");
     case KIND_FAILURE:
         return read_failure(to, value) || wrong(error, m->name, "fail, skip or run");
     case KIND_WHILE:

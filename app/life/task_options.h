@@ -47,7 +47,10 @@ typedef struct fw_task_options {
     fw_span webhook;             /* http:// or https:// */
     fw_span headers;             /* JSON object of strings: traceparent, and the caller's own */
     double retry_jitter;         /* 0 to 1: part of the wait that is left to chance */
-    int64_t expires_ns;          /* not started so long after the submission: fails */
+    /* Before the first retry, and at most; seconds. 0 that was said is the least that is more. */
+    double retry_delay_s, retry_backoff_max_s;
+    double retry_backoff; /* how the wait grows with each */
+    int64_t expires_ns;   /* not started so long after the submission: fails */
     char room[FW_TASK_OPTIONS_ROOM];
     size_t room_used;
 } fw_task_options;

@@ -96,7 +96,12 @@ class Recipes(unittest.TestCase):
         self.assertEqual(self.end("flags.then")["result"], 4)
         again = json.loads(self.script("fastworker submit add 5 6 --json --unique u"))
         self.assertEqual((again["task_id"], again["result"]), ("flags", 3))
-        for words in (("--expires", "soon"), ("--then", "[]")):
+        # It fails three times, and waits nothing in between: the default is a minute and more.
+        failed = self.run_words("fastworker", "submit", "fail", "x", "--max-retries", "2", "--json",
+                                "--retry-delay", "0", "--retry-backoff", "1",
+                                "--retry-backoff-max", "1m", "--retry-jitter", "0.5")
+        self.assertEqual(json.loads(failed.stdout)["status"], "failure")
+        for words in (("--expires", "soon"), ("--then", "[]"), ("--retry-backoff", "x")):
             wrong = self.run_words("fastworker", "submit", "add", "1", "2", *words)
             self.assertEqual(wrong.returncode, 2)
 

@@ -32,6 +32,7 @@ static void all_members_are_read(void **state)
                      "\"after\": [\"a\", \"b\"], \"then\": {\"name\": \"n\"}, "
                      "\"on_failure\": \"skip\", \"webhook\": \"https://h/p\", "
                      "\"headers\": {\"traceparent\": \"00-1\"}, \"retry_jitter\": 0.25, "
+                     "\"retry_delay\": 0, \"retry_backoff\": 3, \"retry_backoff_max\": 90, "
                      "\"expires\": 60}"));
     assert_text(o.key, "k");
     assert_text(o.unique, "u");
@@ -43,6 +44,8 @@ static void all_members_are_read(void **state)
     assert_text(o.webhook, "https://h/p");
     assert_text(o.headers, "{\"traceparent\": \"00-1\"}");
     assert_true(o.retry_jitter == 0.25);
+    assert_true(o.retry_delay_s > 0 && o.retry_delay_s < 1e-300);
+    assert_true(o.retry_backoff == 3 && o.retry_backoff_max_s == 90);
     assert_int_equal(o.expires_ns, INT64_C(60000000000));
 }
 
@@ -81,6 +84,8 @@ static void wrong_ones_are_told(void **state)
         {"{\"headers\": {\"a\": 1}}", "options: 'headers' must be an object of strings"},
         {"{\"on_failure\": \"panic\"}", "options: 'on_failure' must be fail, skip or run"},
         {"{\"retry_jitter\": 2}", "options: 'retry_jitter' must be a number from 0 to 1"},
+        {"{\"retry_backoff\": 0.5}", "options: 'retry_backoff' must be a number from 1 on"},
+        {"{\"retry_delay\": -1}", "options: 'retry_delay' must be seconds, not negative"},
         {"{\"expires\": NaN}", "options: 'expires' must be seconds, not negative"},
         {"{\"unique_for\": -1}", "options: 'unique_for' must be seconds, not negative"},
     };
