@@ -133,7 +133,9 @@ bool fw_compose_knows(fw_lifecycle *life, fw_key key)
 const char *fw_compose_refusal(const fw_lifecycle *life, const fw_task_options *o, fw_asked *asked)
 {
     fw_key group = o->group.len > 0 ? fw_key_from_text(o->group) : asked->group;
-    asked->groups += !fw_key_equal(group, asked->group);
+    /* A member of one that is there needs no other. */
+    if (!fw_key_equal(group, asked->group) && !fw_named_groups_has(life->compose->groups, group))
+        asked->groups++;
     asked->group = group;
     asked->keys += o->unique.len > 0;
     asked->waits += o->group.len > 0;

@@ -59,6 +59,7 @@ bool fw_named_groups_join(struct fw_lifecycle *life, fw_named_groups *groups, fw
 /* Takes the group away from its name, to be armed by the caller. NULL: there is none. */
 fw_node *fw_named_groups_seal(fw_named_groups *groups, fw_span name, fw_after_failure on_failure);
 bool fw_named_groups_is_full(fw_named_groups *groups, size_t more);
+bool fw_named_groups_has(fw_named_groups *groups, fw_key name);
 void fw_named_groups_sweep(struct fw_lifecycle *life, fw_named_groups *groups, int64_t now_ns);
 size_t fw_named_groups_count(fw_named_groups *groups);
 

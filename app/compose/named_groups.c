@@ -99,6 +99,14 @@ bool fw_named_groups_is_full(fw_named_groups *groups, size_t more)
     return fw_named_groups_count(groups) + more > groups->groups_max;
 }
 
+bool fw_named_groups_has(fw_named_groups *groups, fw_key name)
+{
+    pthread_mutex_lock(&groups->lock);
+    bool has = *find(groups, name) != NULL;
+    pthread_mutex_unlock(&groups->lock);
+    return has;
+}
+
 size_t fw_named_groups_count(fw_named_groups *groups)
 {
     pthread_mutex_lock(&groups->lock);

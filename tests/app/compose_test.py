@@ -610,6 +610,20 @@ class Window(Composition):
         self.assertEqual(self.end(after)["result"], 1)
 
 
+class ManyGroups(Composition):
+    def test_groups_that_are_there_take_members_when_no_other_may_come(self):
+        batch, most = 8192, 1 << 16
+        later = "2100-01-01T00:00:00"
+        for begin in range(0, most, batch):
+            self.accept(*(task("echo", 1, task_id=f"m{i}", eta=later, options={"group": f"g{i}"})
+                          for i in range(begin, begin + batch)))
+        self.refuse("too many groups", task("echo", 1, options={"group": "one more"}))
+        self.accept(task("echo", 1, options={"group": "g0"}),
+                    task("echo", 1, options={"group": f"g{most - 1}"}))
+        self.refuse("too many groups", task("echo", 1, options={"group": "g1"}),
+                    task("echo", 1, options={"group": "one more"}))
+
+
 class Stop(Composition):
     def test_waiting_tasks_end_at_the_end(self):
         slow, held, last = fresh(), fresh(), fresh()
