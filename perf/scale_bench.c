@@ -217,6 +217,7 @@ static void lateness(size_t n)
 {
     bench *b = open_bench(2, n);
     wait_in_an_hour(b, n);
+    pause_ms(2000); /* until the wheel has them all */
     for (int i = 0; i < PROBES; i++) {
         int64_t due_ns = fw_now_ns() + DELAY_MS * FW_NS_PER_MS;
         fw_task *task = make(b, 2, true);

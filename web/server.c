@@ -27,6 +27,7 @@
 #include "web/events.h"
 #include "web/later.h"
 #include "web/listen.h"
+#include "web/refusals.h"
 #include "web/routes.h"
 #include "web/send.h"
 #include "web/tls.h"
@@ -115,6 +116,7 @@ static void build(fw_web *web)
     web->globals.handshake_timeout = web->router.config.request_ms;
     h2o_hostconf_t *host =
         h2o_config_register_host(&web->globals, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    fw_web_refusals_register(host, web->router.config.body_max);
     h2o_pathconf_t *root = h2o_config_register_path(host, "/", 0);
     route_handler *handler = (void *)h2o_create_handler(root, sizeof *handler);
     handler->super.on_req = on_request;

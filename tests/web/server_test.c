@@ -149,6 +149,42 @@ static void bodies_come_whole_or_are_refused(void **state)
     stop(web);
 }
 
+/* So large that the library cuts it off, told by its length or not. */
+static void bodies_that_are_cut_off_are_refused_alike(void **state)
+{
+    (void)state;
+    static const char head[] = "POST %s HTTP/1.1\r\nhost: x\r\n"
+                               "content-type: application/json\r\n%s\r\n\r\n";
+    static const char *const cases[][3] = {
+        {"/api/v1/echo", "content-length: 100000000", "\"type\": \"urn:fastworker:too-large\""},
+        {"/api/v1/echo", "transfer-encoding: chunked", "\"type\": \"urn:fastworker:too-large\""},
+        {"/api/status", "content-length: 100000000", "{\"error\": "},
+    };
+    fw_web *web = start();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[4096], request[512];
+        int fd = dial(web);
+        snprintf(request, sizeof request, head, cases[i][0], cases[i][1]);
+        say(fd, request);
+        if (strncmp(cases[i][1], "transfer", 8) == 0) {
+            static char chunk[100001];
+            memset(chunk, ' ', sizeof chunk - 1);
+            say(fd, "186a0\r\n");
+            say(fd, chunk);
+        }
+        read_all(fd, text, sizeof text);
+        assert_non_null(strstr(text, "HTTP/1.1 413 "));
+        assert_non_null(strstr(text, strstr(cases[i][0], "v1")
+                                         ? "\r\ncontent-type: application/problem+json\r\n"
+                                         : "\r\ncontent-type: application/json\r\n"));
+        assert_non_null(strstr(text, cases[i][2]));
+        assert_non_null(strstr(text, "a body has at most 1000 bytes"));
+        assert_null(strstr(text, "entity"));
+        close(fd);
+    }
+    stop(web);
+}
+
 static void large_answers_arrive_whole(void **state)
 {
     (void)state;
@@ -243,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_answered),
         cmocka_unit_test(bodies_come_whole_or_are_refused),
+        cmocka_unit_test(bodies_that_are_cut_off_are_refused_alike),
         cmocka_unit_test(large_answers_arrive_whole),
         cmocka_unit_test(more_connections_than_the_limit),
         cmocka_unit_test(who_says_nothing_is_cut_off),
