@@ -67,7 +67,7 @@ function options(chart, width, onCursor) {
   const values = axis(format, 64);
   if (log) Object.assign(values, {filter: decades, grid: {...values.grid, filter: decades}});
   return {
-    width, height, padding: [10, 10, 0, 0],
+    width, height, padding: [10, 30, 0, 0], // half of the last time
     cursor: {y: false, sync: {key: "time"}, points: {size: 7}},
     legend: {show: false},
     hooks: {setCursor: [onCursor]},

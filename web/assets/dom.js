@@ -12,7 +12,8 @@ export function h(what, attributes, ...children) {
     else if (name in element && typeof value !== "string") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(9).filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(9).filter((child) => child !== null && child !== undefined &&
+    child !== false));
   return element;
 }
 

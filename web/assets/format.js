@@ -12,7 +12,8 @@ export function short(value) {
   if (size < 10) return value.toFixed(size < 1 ? 2 : 1).replace(/\.0+$/, "");
   if (size < 10000) return whole.format(value);
   for (const [unit, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (size >= unit) return (value / unit).toFixed(size >= 100 * unit ? 0 : 1) + letter;
+    if (size < unit) continue;
+    return (value / unit).toFixed(size >= 100 * unit ? 0 : 1).replace(".0", "") + letter;
   }
   return whole.format(value);
 }

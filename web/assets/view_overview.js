@@ -42,13 +42,13 @@ function tiles() {
       const recent = addUp(live.points.slice(-10), "wait_counts");
       const p99 = quantile(recent, 0.99), slots = stats.threads.length + workers.slots;
       all.rate.set(short(ends(last)), count(sum([tasks.success, tasks.failure, tasks.cancelled,
-        tasks.timeout])) + " since the start", shown.map(ends));
+        tasks.timeout])) + " in all", shown.map(ends));
       all.waiting.set(count(tasks.queued), tasks.scheduled
-        ? count(tasks.scheduled) + " scheduled for later" : "", shown.map((p) => p.queued));
+        ? count(tasks.scheduled) + " scheduled" : "", shown.map((p) => p.queued));
       all.running.set(count(tasks.running), `of ${count(slots)} slots`,
         shown.map((p) => p.running));
       all.failed.set(short(failures(last)), tasks.dead ? count(tasks.dead) + " in the dead set"
-        : count(tasks.failure + tasks.timeout) + " since the start", shown.map(failures));
+        : count(tasks.failure + tasks.timeout) + " in all", shown.map(failures));
       all.p99.set(p99 === null ? "–" : duration(p99), "in the last 10 s",
         shown.map((p) => p.wait?.[2] ?? 0));
       const oldest = Math.max(...last.oldest);
@@ -64,14 +64,14 @@ function tiles() {
 function queueRows() {
   const rows = Object.fromEntries(PRIORITIES.map((level) => {
     const bar = h("span.bar", {"data-level": level}), depth = h("td.number", null, "0");
-    const oldest = h("td.number"), p50 = h("td.number"), p99 = h("td.number");
-    const state = h("td");
+    const oldest = h("td.number"), p50 = h("td.number.spare"), p99 = h("td.number");
+    const state = h("span.state");
     return [level, {bar, depth, oldest, p50, p99, state, element: h("tr", null,
-      h("th", {scope: "row"}, h("a", {href: "#/queues"}, level)), depth,
-      h("td.grow", null, h("span.track", null, bar)), oldest, p50, p99, state)}];
+      h("th", {scope: "row"}, h("a", {href: "#/queues"}, level), state), depth,
+      h("td.grow.spare", null, h("span.track", null, bar)), oldest, p50, p99)}];
   }));
-  const heads = [["Priority"], ["Waiting", "number"], ["", "", "Share"], ["Oldest", "number"],
-    ["p50 wait", "number"], ["p99 wait", "number"], ["", "", "State"]]
+  const heads = [["Priority"], ["Waiting", "number"], ["", "spare", "Share"],
+    ["Oldest", "number"], ["p50 wait", "number spare"], ["p99 wait", "number"]]
     .map((head) => columnHead(...head));
   return {
     element: h("div.table-box", {tabIndex: 0, role: "group", "aria-label": "Queues"},

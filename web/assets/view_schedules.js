@@ -2,7 +2,7 @@
 import {actionButton} from "./actions.js";
 import {ask, enc} from "./api.js";
 import {badge, field, h, panel} from "./dom.js";
-import {clock, count, duration, quote, until} from "./format.js";
+import {age, clock, count, quote, until} from "./format.js";
 import {poll} from "./poll.js";
 import {table} from "./table.js";
 
@@ -62,7 +62,7 @@ function runs(schedule) {
       {title: "Why", cell: (run) => run.reason},
       {title: "Status", cell: (run) => badge(run.status)},
       {title: "Took", kind: "number", cell: (run) => (run.ended_unix
-        ? duration(run.ended_unix - run.submitted_unix) : "–")},
+        ? age(run.ended_unix - run.submitted_unix) : "–")},
       {title: "Error", kind: "wide", cell: (run) => run.error ?? ""},
       {title: "Task", cell: (run) => h("a", {href: "#/tasks/" + enc(run.task_id)},
         h("code", null, run.task_id.slice(0, 8)))},

@@ -1,17 +1,25 @@
 // The settings in force, each with where it came from; names of tasks; bounds and their use.
 import {ask} from "./api.js";
 import {badge, h, panel} from "./dom.js";
-import {bytes, count} from "./format.js";
+import {bytes, count, duration} from "./format.js";
 import {live} from "./live.js";
 import {table} from "./table.js";
 
 export const title = "Settings";
 
+// Long times and sizes in larger units too.
+function readable({name, value}) {
+  const seconds = /^(\d{3,})s$/.exec(value)?.[1];
+  if (seconds) return `${value}, ${duration(Number(seconds))}`;
+  return /^\d{4,}$/.test(value) && name.endsWith("bytes") ? `${value}, ${bytes(Number(value))}`
+    : value;
+}
+
 export function mount(root) {
   let all = [];
   const list = table({label: "Settings", key: (one) => one.name, empty: "None fits.", columns: [
     {title: "Setting", cell: (one) => h("code", null, one.name)},
-    {title: "Value", kind: "wide", cell: (one) => one.value || "–"},
+    {title: "Value", kind: "wide", cell: (one) => readable(one) || "–"},
     {title: "From", cell: (one) => badge(one.origin)},
   ]});
   const names = table({label: "Names of tasks", key: (one) => one.name,
@@ -34,7 +42,8 @@ export function mount(root) {
   async function load() {
     const [settings, tasks, cache] = await Promise.all([ask("/api/v1/settings"),
       ask("/api/registered-tasks"), ask("/api/cache")]);
-    all = Object.entries(settings).map(([name, one]) => ({name, ...one}));
+    all = Object.entries(settings).filter(([, one]) => one.origin !== undefined)
+      .map(([name, one]) => ({name, ...one}));
     paint();
     names.set(tasks.tasks);
     const used = live.stats?.tasks, fact = (name, value) => h("div", null, h("dt", null, name),

@@ -19,6 +19,10 @@ function fact(name, value) {
 
 const now = () => Date.now() / 1000;
 
+// As the answers have times, to the microsecond.
+const timeOf = (seconds) => new Date(Math.floor(seconds) * 1000).toISOString().slice(0, 19) +
+  (seconds % 1).toFixed(6).slice(1) + "Z";
+
 // The runs that are known, the oldest first: those that failed, and the last one.
 function runsOf(task) {
   const runs = (task.attempts ?? []).map((one) => ({number: one.attempt, began: one.began_unix,
@@ -59,8 +63,7 @@ function timeline(task, runs) {
   const parts = [];
   const part = (kind, words, seconds) => {
     const element = h("span", {className: kind, title: `${words} ${duration(seconds)}`});
-    element.style.flexGrow = Math.max(0, seconds);
-    parts.push(element);
+    parts.push([element, Math.max(0, seconds)]);
     return Math.max(0, seconds);
   };
   let at = created, waited = 0, ran = 0;
@@ -71,14 +74,18 @@ function timeline(task, runs) {
     ran += part(run.status === "failure" ? "failed" : "ran", `run ${run.number}:`, at - run.began);
   }
   if (!isOver(task) && task.status !== "running") waited += part("waited", "waits", end - at);
+  for (const [element, seconds] of parts) {
+    element.style.flexGrow = 1 + 1000 * seconds / Math.max(waited + ran, 1e-9);
+  }
   const started = runs.find((run) => run.began)?.began;
   const step = (name, time, note) => h("li", {className: time ? "" : "to-come"},
     h("strong", null, name), h("time", null, time ? exact(time) : "–"), h("span", null, note));
   const first = runs[0]?.number === 1 && runs.length > 1
-    ? new Date(started * 1000).toISOString() : task.started_at;
+    ? timeOf(started) : task.started_at;
   return h("div.timeline", null,
     h("div.timebar", {role: "img",
-      "aria-label": `waited ${duration(waited)}, ran ${duration(ran)}`}, parts),
+      "aria-label": `waited ${duration(waited)}, ran ${duration(ran)}`},
+    parts.map(([element]) => element)),
     h("ol", null, step("Created", task.created_at, ""),
       step(task.attempt > 1 && first === task.started_at ? "Last run" : "Started", first,
         started ? "waited " + duration(started - created) : ""),
@@ -124,8 +131,8 @@ function progress({done, total, note}) {
 // A dead task whose result is no longer kept, as the other answer would have it.
 function ofDead(dead) {
   return {...dead, status: "failure", attempt: dead.attempts, attempts: dead.attempt_errors,
-    created_at: new Date(dead.created_unix * 1000).toISOString(), started_at: null,
-    completed_at: new Date(dead.died_unix * 1000).toISOString(), result: null};
+    created_at: timeOf(dead.created_unix), started_at: null, completed_at: timeOf(dead.died_unix),
+    result: null};
 }
 
 export function mount(root, {argument: id}) {

@@ -103,10 +103,10 @@ export function mount(root, {params}) {
         ? duration(unix(t.started_at) - unix(t.created_at)) : "–")},
       {title: "Ran", kind: "number", cell: (t) => (t.completed_at && t.started_at
         ? duration(unix(t.completed_at) - unix(t.started_at)) : "–")},
-      {title: "Result or error", kind: "wide", cell: (t) => h("span.clip", null,
+      {title: "Result or error", kind: "wide", cell: (t) => h("span.clip", {title: t.error},
         (t.error ?? (t.status === "success" ? JSON.stringify(t.result) : "")).slice(0, 200))},
       {title: "", kind: "actions", cell: (t, now) => (isOver(t)
-        ? (t.status === "failure" ? actionButton("Retry", () => retryAction(t),
+        ? (t.status === "failure" && t.attempt > 1 ? actionButton("Retry", () => retryAction(t),
           {key: "r", after: load}) : "")
         : actionButton("Cancel", () => cancelAction(now()),
           {key: "c", danger: true, after: load}))},

@@ -36,11 +36,11 @@ export function mount(root) {
         h("code", null, [w.software, w.address].filter(Boolean).join(" at ")))},
       {title: "State", cell: (w) => badge(w.state)},
       {title: "In hand / slots", cell: load},
-      {title: "Heard of", kind: "number", cell: (w) => duration(w.seen_seconds) + " ago"},
+      {title: "Last heard", kind: "number", cell: (w) => duration(w.seen_seconds) + " ago"},
       {title: "Ended", kind: "number", cell: (w) => count(w.ended)},
       {title: "Given back", kind: "number", cell: (w) => count(w.returned)},
       {title: "Lost", kind: "number", cell: (w) => count(w.lost)},
-      {title: "Names", kind: "number", cell: (w) => count(w.tasks)},
+      {title: "Task names", kind: "number", cell: (w) => count(w.tasks)},
       {title: "", kind: "actions", cell: (w) => (w.state === "draining"
         ? actionButton("Resume", () => resume(w), {key: "r", after: () => asked.again()})
         : actionButton("Drain", () => drain(w), {key: "c", danger: true,
