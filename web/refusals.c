@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <h2o.h>
+
 #include "web/routes.h"
 #include "web/web.h"
 
@@ -57,7 +59,7 @@ static void replace(h2o_filter_t *filter, h2o_req_t *req, h2o_ostream_t **slot)
     h2o_setup_next_ostream(req, &r->super.next);
 }
 
-void fw_web_refusals_register(h2o_hostconf_t *host, size_t body_max)
+void fw_web_refusals_register(struct st_h2o_hostconf_t *host, size_t body_max)
 {
     refusals *own = (void *)h2o_create_filter(&host->fallback_path, sizeof *own);
     own->super.on_setup_ostream = replace;

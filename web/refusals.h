@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
-#include <h2o.h>
+struct st_h2o_hostconf_t;
 
 /* Once, before requests. body_max: what is told of a body that is too large. */
-void fw_web_refusals_register(h2o_hostconf_t *host, size_t body_max);
+void fw_web_refusals_register(struct st_h2o_hostconf_t *host, size_t body_max);
 
 #endif

@@ -1,5 +1,5 @@
 /* server_test.c - h2o on a real port: requests, many connections, silent ones, stopping; and with
- * AddressSanitizer web/recyclers.c. Covers web/listen.c and web/send.c too.
+ * AddressSanitizer web/recyclers.c. Covers web/listen.c, web/send.c and web/refusals.c too.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "web/web.h"
 
