@@ -7,6 +7,7 @@
 #include "app/control_plane.h"
 #include "app/events/events.h"
 #include "app/http/exec_metrics.h"
+#include "app/http/process_metrics.h"
 #include "app/life/queue_line.h"
 #include "app/schedules/schedules.h"
 #include "base/clock.h"
@@ -423,4 +424,5 @@ void fw_metrics_write(void *context, fw_buffer *out)
     write_hub(out, plane);
     one(out, "fastworker_rcu_backlog", "gauge", "Objects that wait for their readers to leave.",
         (double)fw_rcu_backlog());
+    fw_process_metrics_write(out, plane->house.started_wall_ns);
 }

@@ -1,9 +1,12 @@
 """The figures of each second: /api/v1/stats, its history, the event, and the settings in force.
 
-Covers app/http/http_stats.c. SPDX-License-Identifier: Apache-2.0
+Covers app/http/http_stats.c and app/http/process_metrics.c. SPDX-License-Identifier: Apache-2.0
 """
 import http.client
 import json
+import os
+import shutil
+import subprocess
 
 from control_plane_test import Case
 from plane import LONG, main, wait_until
@@ -35,6 +38,21 @@ class Stats(Case):
             self.assertEqual(sorted(point["run"]), point["run"])
         wait_until(lambda: len(points()) > 2, "a point is measured each second")
         self.assertEqual(len(plane.json("/api/v1/stats/history?seconds=1")["points"]), 1)
+
+    def test_metrics_are_read_by_promtool(self):
+        plane = self.plane("--threads", "2")
+        plane.run("submit", "add", "2", "3")
+        plane.run("submit", "fail", "no paper")
+        plane.run("schedule", "put", "tick", "--task", "echo", "--every", "1h")
+        text = plane.get("/metrics")
+        self.assertGreater(plane.metric("process_resident_memory_bytes"), 1e6)
+        self.assertGreater(plane.metric("process_open_fds"), 10)
+        self.assertGreater(plane.metric('fastworker_thread_cpu_seconds_total{thread="fw-task"}'), 0)
+        if not shutil.which("promtool") and not os.environ.get("FW_REQUIRE_VENV"):
+            self.skipTest("there is no promtool")
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                              text=True, timeout=LONG, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
     def test_the_event_comes_to_who_listens(self):
         plane = self.plane()
