@@ -48,7 +48,7 @@ static void answer_now(void *context, const fw_web_request *request, fw_web_answ
 }
 
 static const fw_web_route routes[] = {
-    {"GET", "/api/v1/tasks/{id}", FW_WEB_READ, take_ticket, NULL, FW_WEB_AT_ONCE},
+    {"GET", "/api/v1/tasks/{id}?wait", FW_WEB_READ, take_ticket, NULL, FW_WEB_AT_ONCE},
     {"GET", "/livez", FW_WEB_ANYBODY, answer_now, NULL, FW_WEB_AT_ONCE},
 };
 

@@ -41,7 +41,9 @@ export async function ask(path, {method = "GET", body, signal, quiet = false} = 
       headers: headers(body === undefined ? {} : {"Content-Type": "application/json"}),
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-    if (answer.status === 401 && !quiet && await learnKey()) continue;
+    // A key that reads may be there, and another one be wanted for this.
+    const wanted = answer.status === 401 || (answer.status === 403 && method !== "GET" && hasKey());
+    if (wanted && !quiet && await learnKey()) continue;
     const text = await answer.text();
     let value = null;
     try {
