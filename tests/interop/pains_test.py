@@ -75,7 +75,7 @@ class States(Case):
         rounds = int(os.environ.get("FW_KILLS", 6))
         print(f"FW_SEED={seed}")
         dice = random.Random(seed)
-        cp = self.plane("--no-local", "--losses-max", "255", modules=())
+        cp = self.plane("--no-local", "--losses-max", "254", modules=())
         self.subworker(cp, "steady", threads=1)
         tasks = [task("spend", self.path("log"), f"t{i}", dice.choice((0, 0, 0, 0.002)),
                       priority=dice.choice(harness.PRIORITIES)) for i in range(300 * rounds)]
